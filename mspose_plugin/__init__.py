@@ -1,0 +1,13 @@
+"""MSPose: MSSPose (ECCV 2018) and MLPE (ICRA 2021) for MMPose 1.x.
+
+``import mspose_plugin`` adapts the installed OpenMMLab releases to today's PyTorch and registers
+every component; a config gets there through ``custom_imports = dict(imports=['mspose_plugin'])``.
+"""
+from . import compat
+
+compat.apply()
+
+from . import datasets, engine, evaluation, models  # noqa: E402
+
+__all__ = ['compat', 'datasets', 'engine', 'evaluation', 'models', '__version__']
+__version__ = '0.1.0'

@@ -1,0 +1,209 @@
+"""Checkpoints that cannot run code, and that are written whole or not at all.
+
+Reading: mmengine 0.10 calls ``torch.load`` without ``weights_only``; since torch 2.6 that refuses
+mmengine's own checkpoints, and switching the check off would let a checkpoint run any code. The
+loaders registered here go through :mod:`mspose_plugin.restricted_pickle`. They stay in place
+whatever mmengine does: their messages name the file and what it tried to call.
+
+Writing: the local storage back-end writes beside the target and renames.
+"""
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlparse
+
+import torch
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.runner import checkpoint as mmengine_checkpoint
+from mmengine.runner import runner as mmengine_runner
+from mmengine.runner.checkpoint import CheckpointLoader
+
+from . import restricted_pickle
+from .errors import InputError
+
+TEMPORARY = '.{name}.{pid}.tmp'
+"""Name of an unfinished file; hidden, so that no reader takes it for the file itself."""
+
+
+class UnsafeCheckpointError(InputError):
+    """A checkpoint whose pickle would call something outside the allowed names."""
+
+
+def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> Any:
+    """Read a checkpoint file without letting it run code.
+
+    Args:
+        path (str | os.PathLike): a file written by ``torch.save``.
+        map_location (Any): as in ``torch.load``. Defaults to None.
+
+    Returns:
+        Any: the unpickled object, usually a dict.
+
+    Raises:
+        InputError: the file is missing, cut short or not a checkpoint.
+        UnsafeCheckpointError: its pickle calls something that a checkpoint does not need; the
+            message names it.
+    """
+    path = os.path.expanduser(os.fspath(path))
+    if not os.path.isfile(path):
+        raise InputError(f'checkpoint {path}: no such file; check the path')
+    if os.environ.get('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '0').lower() in ('1', 'y', 'yes', 'true'):
+        raise InputError(f'checkpoint {path}: unset TORCH_FORCE_WEIGHTS_ONLY_LOAD, with which '
+                         'mmengine\'s checkpoints cannot be read; they are read by a restricted '
+                         'unpickler that runs no code')
+    try:
+        if path.endswith('.safetensors'):  # holds no pickle; torch.load knows it by its name
+            return torch.load(path, map_location=map_location, weights_only=False)
+        with open(path, 'rb') as f:
+            _check_format(f, path)
+            checkpoint = torch.load(f, map_location=map_location, weights_only=False,
+                                    pickle_module=restricted_pickle)
+    except restricted_pickle.Refused as e:
+        raise UnsafeCheckpointError(
+            f'checkpoint {path}: refused, its pickle calls {e}, which a checkpoint has no need of '
+            'and which could run code; take a file from a source that you trust, or ask for one '
+            "saved with torch.save(dict(state_dict=model.state_dict()), 'clean.pth')") from None
+    except (InputError, torch.OutOfMemoryError):
+        raise
+    except Exception as e:  # whatever the broken bytes lead to
+        reason = str(e).strip().splitlines()[0] if str(e).strip() else type(e).__name__
+        raise InputError(f'checkpoint {path}: cannot be read ({reason}); if it was cut short, '
+                         'copy or download it again') from e
+    return _without_code(checkpoint)
+
+
+def _check_format(f: IO[bytes], path: str) -> None:
+    """Let only the two formats of ``torch.save`` through; ``torch.load`` has more readers."""
+    head = f.read(4)
+    f.seek(0)
+    if not head:
+        raise InputError(f'checkpoint {path}: the file is empty; copy or download it again')
+    if head == b'PK\x03\x04':
+        if torch._C.PyTorchFileReader(f).has_record('constants.pkl'):
+            raise InputError(f'checkpoint {path}: a TorchScript archive, which holds code; give '
+                             'the checkpoint that it was exported from')
+    elif head[:1] != b'\x80' or tarfile.is_tarfile(f):  # a pickle begins with 0x80
+        raise InputError(f'checkpoint {path}: not a file of torch.save; check the path, or copy '
+                         'it again')
+    f.seek(0)
+
+
+def _without_code(checkpoint: Any) -> Any:
+    """Drop ``meta['config']``, Python text that mmengine's ``Runner.resume`` would execute.
+
+    It is there in checkpoints of mmcv 1; mmengine looks for ``gpu_ids`` in it and writes its own
+    text, which it does not execute, to ``meta['cfg']``.
+    """
+    meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
+    if isinstance(meta, dict):
+        meta.pop('config', None)
+    return checkpoint
+
+
+def load_from_local(filename: str, map_location: Any = None) -> Any:
+    """:func:`load_checkpoint_file` under the name that mmengine's log line is cut from."""
+    return load_checkpoint_file(filename, map_location)
+
+
+def _load_url(url: str, model_dir: str | None = None, map_location: Any = None,
+              progress: bool = True) -> Any:
+    """Download to torch's hub cache (by rename, as torch does), then read as a local file."""
+    cache = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
+    target = cache / os.path.basename(urlparse(url).path)
+    if not target.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(target), progress=progress)
+        except OSError as e:
+            raise InputError(f'checkpoint {url}: cannot be downloaded ({e}); check the address '
+                             f'and the network, or put the file at {target}') from e
+    return load_checkpoint_file(target, map_location)
+
+
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's local back-end, except that a file appears whole or not at all.
+
+    ``put`` and ``put_text`` write beside the target, flush to disk and rename; a process killed
+    half-way leaves the previous file as it was.
+    """
+
+    def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
+        """Write bytes to ``filepath`` through a temporary file in the same folder."""
+        path = Path(os.path.realpath(filepath))  # a link stays a link
+        if path.exists() and not path.is_file():
+            super().put(obj, path)  # a device or a pipe; a folder is an error there
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(TEMPORARY.format(name=path.name, pid=os.getpid()))
+        try:
+            with open(temporary, 'wb') as f:
+                f.write(obj)
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+    def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
+        """Write text to ``filepath`` as :meth:`put` does."""
+        self.put(obj.encode(encoding), filepath)
+
+
+def remove_unfinished(folder: str | Path) -> None:
+    """Remove what a killed process left of the checkpoints it was writing to ``folder``."""
+    for name in ('*.pth', 'last_checkpoint'):
+        for path in Path(folder).glob(TEMPORARY.format(name=name, pid='*')):
+            path.unlink(missing_ok=True)
+
+
+def find_latest_checkpoint(work_dir: str | os.PathLike) -> str | None:
+    """Return the last finished checkpoint of a work directory.
+
+    That is the one that ``last_checkpoint`` names, or a later one where the process was killed
+    before it could write that name; the newest where the named one is gone. mmengine's function of
+    this name returns what the file says, also where it is empty or the work directory was moved.
+
+    Args:
+        work_dir (str | os.PathLike): where the run keeps its files.
+
+    Returns:
+        str | None: its path, or None.
+    """
+    pointer = Path(work_dir, 'last_checkpoint')
+    text = pointer.read_text().strip() if pointer.is_file() else ''
+    places = (Path(text), Path(work_dir, Path(text).name)) if text else ()
+    named = next((path for path in places if path.is_file()), None)
+    if named is None:
+        found = [*Path(work_dir).glob('epoch_*.pth'), *Path(work_dir).glob('iter_*.pth')]
+        latest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+        return str(latest) if latest else None
+    # both later and further: neither what an earlier run left here, nor copied out of order
+    written, step = pointer.stat().st_mtime_ns, _step(named)
+    later = [path for path in named.parent.glob(re.sub(r'\d+(?=\.pth$)', '*', named.name))
+             if path.stat().st_mtime_ns > written and _step(path) > step]
+    return str(max(later, key=_step, default=named))
+
+
+def _step(path: Path) -> int:
+    """The number at the end of a checkpoint's name, or -1."""
+    digits = re.search(r'(\d+)\.pth$', path.name)
+    return int(digits[1]) if digits else -1
+
+
+def register() -> str:
+    """Put the restricted loaders and the atomic back-end in mmengine's registries.
+
+    Returns:
+        str: what was registered, for :data:`mspose_plugin.compat.REPORT`.
+    """
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    # every scheme that resolves to a URL (http, torchvision, open-mmlab, …) downloads by this name
+    mmengine_checkpoint.load_url = _load_url
+    mmengine_runner.find_latest_checkpoint = find_latest_checkpoint
+    register_backend('local', AtomicLocalBackend, force=True, prefixes='')
+    return 'checkpoints are read by a restricted unpickler and written by rename'

@@ -1,0 +1,184 @@
+"""What the command-line tools share: errors in one line, MMPose's arguments, early checks."""
+from __future__ import annotations
+
+import argparse
+import os
+import os.path as osp
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+
+from .errors import InputError
+
+DOWNLOADS = {
+    'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
+            '{root}images/, MMPose\'s annotation files (mpii_train.json, mpii_val.json, '
+            'mpii_gt_val.mat) into {root}annotations/',
+    'flic': 'FLIC (examples.mat and images/, from the FLIC site) into {root}',
+    'coco': 'train2017/, val2017/ and annotations/ from the COCO site into {root}',
+}
+"""What to download, by the start of a dataset class's name."""
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a tool's ``main``; an :class:`InputError` ends it with one line and exit status 2.
+
+    Args:
+        main (Callable[[], None]): the tool. ``MSPOSE_TRACEBACK=1`` shows tracebacks.
+    """
+    try:
+        main()
+    except InputError as e:
+        if os.environ.get('MSPOSE_TRACEBACK'):
+            raise
+        # an error from a data-loading process arrives with that process's traceback before it
+        message = str(e).strip().splitlines()[-1]
+        print(f'error: {re.sub(r"^mspose_plugin[.a-z_]*[.][A-Za-z]*Error: ", "", message)}',
+              file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print('interrupted; a training continues with --resume', file=sys.stderr)
+        sys.exit(130)
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+class _KeyValues(DictAction):
+    """mmengine's KEY=VALUE arguments, with a usage error for one that has no ``=``."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        try:
+            super().__call__(parser, namespace, values, option_string)
+        except (ValueError, AssertionError) as e:
+            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(values)} ({e})')
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that MMPose's ``train.py`` and ``test.py`` have in common."""
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go '
+                        '(default: work_dirs/<name of the config>)')
+    parser.add_argument('--show-dir', help='save drawn predictions in this folder')
+    parser.add_argument('--show', action='store_true', help='show predictions in a window')
+    parser.add_argument('--interval', type=int, default=1, help='draw every n-th sample '
+                        '(default: 1)')
+    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays '
+                        '(default: 1)')
+    parser.add_argument('--cfg-options', nargs='+', action=_KeyValues, default={},
+                        metavar='KEY=VALUE', help='change config entries, e.g. '
+                        'train_dataloader.batch_size=8 model.backbone.num_stacks=2')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
+                        default='none', help='job launcher (default: none)')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
+                        help=argparse.SUPPRESS)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read the config and merge the common arguments into it.
+
+    Args:
+        args (argparse.Namespace): from a parser with :func:`add_common_arguments`.
+
+    Returns:
+        Config: with ``launcher``, ``work_dir`` and the visualisation hook set.
+
+    Raises:
+        InputError: the config file does not exist or cannot be read.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if not osp.isfile(args.config):
+        raise InputError(f'config {args.config}: no such file; the project\'s own are in configs/')
+    try:
+        cfg = Config.fromfile(args.config)
+    except Exception as e:  # a config is code: anything may come
+        raise InputError(f'config {args.config}: cannot be read: {_first_line(e)}') from e
+    cfg.launcher = args.launcher
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    if args.show or args.show_dir:
+        # absolute: MMPose's hook joins a relative folder to the work directory again and again
+        enable_hook(cfg, 'visualization', show=args.show, interval=args.interval,
+                    out_dir=osp.abspath(args.show_dir) if args.show_dir else None,
+                    wait_time=args.wait_time if args.show else 0)
+    try:
+        cfg.merge_from_dict(args.cfg_options)
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as e:
+        raise InputError(f'--cfg-options: {_first_line(e)}') from e
+    if 'preprocess_cfg' in cfg:  # MMPose's older place for it
+        cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
+    return cfg
+
+
+def enable_hook(cfg: Config, name: str, **settings: Any) -> None:
+    """Switch on one of MMPose's hooks that its default runtime lists but leaves off.
+
+    Args:
+        cfg (Config): run config.
+        name (str): key in ``default_hooks``.
+        **settings: what to set in the hook's config.
+
+    Raises:
+        InputError: the config does not list the hook.
+    """
+    if not cfg.get('default_hooks', {}).get(name):
+        raise InputError(f'the config has no default_hooks.{name}; inherit MMPose\'s '
+                         'default_runtime.py, or leave the argument away')
+    cfg.default_hooks[name].update(enable=True, **settings)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return f'{type(error).__name__}: {text[0]}' if text else type(error).__name__
+
+
+def check_data(cfg: Config, *splits: str) -> None:
+    """Look for the files of the data sets before anything is built.
+
+    Args:
+        cfg (Config): run config.
+        *splits (str): ``'train'``, ``'val'``, ``'test'``; a split without a data loader is
+            passed over.
+
+    Raises:
+        InputError: a file or folder is missing; the message says what to download where.
+    """
+    for split in splits:
+        loader = cfg.get(f'{split}_dataloader')
+        for dataset in _datasets(loader.dataset if loader else None):
+            root = dataset.get('data_root') or ''
+            files = [dataset.get(key) for key in ('ann_file', 'bbox_file', 'headbox_file')]
+            prefix = dataset.get('data_prefix') or {}
+            if 'img' in prefix:
+                files.append(osp.join(root, prefix['img']))
+            # MMPose joins data_root to ann_file only
+            if files[0] and not osp.isabs(files[0]):
+                files[0] = osp.join(root, files[0])
+            for path in filter(None, files):
+                if '://' not in path and not osp.exists(path):
+                    raise InputError(f'{split}_dataloader: {path} does not exist; '
+                                     f'{_remedy(dataset.type, root)}')
+
+
+def _datasets(cfg: ConfigDict | None) -> Iterator[ConfigDict]:
+    """The data sets of a loader, looking into wrappers such as CombinedDataset."""
+    if cfg is None:
+        return
+    inner = cfg.get('datasets') or ([cfg.dataset] if 'dataset' in cfg else [])
+    if not inner:
+        yield cfg
+    for child in inner:
+        yield from _datasets(child)
+
+
+def _remedy(dataset_type: str | type, root: str) -> str:
+    where = osp.join(root, '')
+    for name, what in DOWNLOADS.items():
+        if name in getattr(dataset_type, '__name__', str(dataset_type)).lower():
+            return (f'put {what.format(root=where)}, or make synthetic people in its place: '
+                    f'python tools/make_synthetic.py --layout {name} --out {root or "DIR"} '
+                    '--train 2000 --val 500')
+    return 'check data_root, ann_file and data_prefix in the config'

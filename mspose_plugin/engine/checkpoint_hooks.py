@@ -1,0 +1,192 @@
+"""Checkpoints that survive a kill at any moment, and that fit the model they are loaded into."""
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import BaseLoop
+from mmpose.registry import HOOKS
+from torch import Tensor, nn
+
+from mspose_plugin.checkpoint_io import (
+    AtomicLocalBackend,
+    find_latest_checkpoint,
+    remove_unfinished,
+)
+from mspose_plugin.errors import InputError
+
+OUTDATED = 'outdated_ckpts'
+"""Key of mmengine's message hub: checkpoints that may go once a newer one is complete."""
+
+
+class _LaterRemoval:
+    """A storage back-end that passes on what is to be removed in place of removing it."""
+
+    def __init__(self, backend: Any, note: Callable[[str], None]) -> None:
+        self.backend = backend
+        self.remove = self.rmtree = note
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.backend, name)
+
+
+@HOOKS.register_module()
+class AtomicCheckpointHook(CheckpointHook):
+    """mmengine's CheckpointHook with an order of steps that a kill cannot break.
+
+    mmengine removes the oldest and the previous best checkpoint before it writes the new one, and
+    truncates ``last_checkpoint`` before it fills it. Here the new file is complete, then
+    ``last_checkpoint`` names it (by rename), then the old one goes; and only files of this run's
+    own folder go, whatever a resumed checkpoint says. Arguments as in mmengine.
+    """
+
+    def before_train(self, runner) -> None:
+        """Find the folder, and clear it of what a killed run left behind."""
+        super().before_train(runner)
+        if is_main_process():
+            for folder in {self.out_dir, runner.work_dir}:
+                remove_unfinished(folder)
+        self._remove_outdated(runner)
+
+    def _note_outdated(self, runner, path: str) -> None:
+        """Plan a removal. Every checkpoint written before it knows of it, for a resumed run."""
+        noted = runner.message_hub.runtime_info.get(OUTDATED, [])
+        runner.message_hub.update_info(OUTDATED, [*noted, path])
+
+    def _remove_outdated(self, runner) -> None:
+        """Carry out the planned removals."""
+        in_use = {getattr(self, 'best_ckpt_path', None),
+                  *getattr(self, 'best_ckpt_path_dict', {}).values()}
+        for path in runner.message_hub.runtime_info.get(OUTDATED, []):
+            # a run resumed from elsewhere inherits the checkpoints of the other one
+            own = osp.realpath(osp.dirname(path)) == osp.realpath(self.out_dir)
+            if own and path not in in_use and is_main_process() and self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+        runner.message_hub.update_info(OUTDATED, [])
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        unknown = {*(self.save_best and self.key_indicators or ())} - {'auto', *metrics}
+        if unknown:
+            raise InputError(f'checkpoint hook: save_best={", ".join(sorted(unknown))} is not '
+                             f'among the metrics {", ".join(metrics)}; name one of those')
+        backend = self.file_backend
+        self.file_backend = _LaterRemoval(backend, partial(self._note_outdated, runner))
+        try:
+            super()._save_best_checkpoint(runner, metrics)
+        finally:
+            self.file_backend = backend
+        self._remove_outdated(runner)
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        if self.max_keep_ckpts > 0 and (not self.keep_ckpt_ids
+                                        or self.keep_ckpt_ids[-1] != step):
+            if len(self.keep_ckpt_ids) == self.max_keep_ckpts:
+                outdated = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+                self._note_outdated(runner, self.file_backend.join_path(self.out_dir, outdated))
+            self.keep_ckpt_ids.append(step)
+            runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+
+        filename = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, filename)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+        runner.save_checkpoint(
+            self.out_dir,
+            filename,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args)
+        if is_main_process():
+            AtomicLocalBackend().put_text(self.last_ckpt,
+                                          osp.join(runner.work_dir, 'last_checkpoint'))
+        if not isinstance(self.file_backend, _LaterRemoval):
+            self._remove_outdated(runner)
+
+
+def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> None:
+    """Load weights into a model, all of them or none.
+
+    Args:
+        model (nn.Module): the model; its own hooks may rename old keys, as MMPose's do.
+        state_dict (Mapping[str, Tensor]): weights; a ``module.`` prefix is ignored.
+        name (str): what the weights are called in the message.
+
+    Raises:
+        InputError: tensors missing, unexpected or of another shape; the first of each is named.
+    """
+    given = {str(k).removeprefix('module.'): v for k, v in state_dict.items()}
+    own = model.state_dict()
+    try:
+        model.load_state_dict(given)
+        return
+    except (RuntimeError, AttributeError, TypeError) as e:
+        error = e
+
+    def shape(tensors: Mapping, key: str) -> tuple | str:
+        return tuple(getattr(tensors[key], 'shape', ())) or type(tensors[key]).__name__
+
+    problems = []
+    for what, keys in (
+        ('missing', [k for k in own if k not in given]),
+        ('unexpected', [k for k in given if k not in own]),
+        ('of another shape', [k for k in own if k in given and shape(own, k) != shape(given, k)]),
+    ):
+        if keys:
+            sizes = (f' (checkpoint {shape(given, keys[0])}, model {shape(own, keys[0])})'
+                     if what == 'of another shape' else '')
+            problems.append(f'{len(keys)} tensors {what}, first {keys[0]}{sizes}')
+    raise InputError(f'{name} does not fit the model: {"; ".join(problems) or error}; use the '
+                     'config that the checkpoint was trained with') from error
+
+
+@HOOKS.register_module()
+class CheckpointFitHook(Hook):
+    """Stops a test or a resumed training whose checkpoint belongs to another architecture.
+
+    mmengine loads what fits and warns about the rest. Training that starts from other weights
+    (``load_from`` without ``resume``) is left to mmengine.
+    """
+
+    priority = 'LOWEST'
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Compare the checkpoint's tensors with the model's.
+
+        Args:
+            runner (Runner): the runner.
+            checkpoint (dict): the loaded checkpoint.
+
+        Raises:
+            InputError: see :func:`load_fitting`; or the checkpoint to resume holds weights only.
+        """
+        training = isinstance(runner._train_loop, BaseLoop)  # a dict until it is used
+        if training and not runner._resume:
+            return
+        name = f'checkpoint {runner._load_from or find_latest_checkpoint(runner.work_dir)}'
+        if not isinstance(checkpoint, Mapping):
+            raise InputError(f'{name} holds a {type(checkpoint).__name__} in place of a '
+                             'state_dict; check the path')
+        if training:
+            _check_resumable(checkpoint, name, runner.logger)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        load_fitting(model, checkpoint.get('state_dict', checkpoint), name)
+
+
+def _check_resumable(checkpoint: Mapping, name: str, logger) -> None:
+    meta = checkpoint.get('meta')
+    if not (isinstance(meta, Mapping) and {'epoch', 'iter'} <= meta.keys()
+            and 'message_hub' in checkpoint):
+        raise InputError(f'{name} holds weights without the state of a training; resume an '
+                         'epoch_*.pth, or start from these weights with --cfg-options '
+                         'load_from=CHECKPOINT')
+    if 'optimizer' not in checkpoint:
+        logger.warning('%s has no optimizer state (best_*.pth never has): momentum and learning '
+                       'rate schedule start afresh', name)
