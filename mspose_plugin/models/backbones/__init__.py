@@ -1,0 +1,4 @@
+"""Backbones."""
+from .multiscale_hourglass import MultiScaleHourglass
+
+__all__ = ['MultiScaleHourglass']

@@ -1,0 +1,100 @@
+"""Multi-scale regression network (MSR-net) behind the stacked hourglass.
+
+Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
+§3.2: a fully convolutional network takes the heatmaps of all scales, with the image as a kind of
+attention, and regresses refined heatmaps, supervised at every scale by the structure-aware loss.
+The paper does not give the network. Ours follows its ancestor, the regression sub-network of
+Bulat & Tzimiropoulos (ECCV 2016): the up-sampled heatmaps of the last stack and the stem's
+features, projected by a 1x1 convolution, go through one more hourglass with a predictor per level.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from mspose_plugin.errors import InputError
+from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids, Stack
+
+from .mss_head import MSSHead
+
+
+@MODELS.register_module()
+class MSRHead(MSSHead):
+    """An :class:`MSSHead` with the regression network; its finest output is the answer.
+
+    Args:
+        num_keypoints (int): K, as in the backbone. Defaults to 16 (MPII).
+        levels (Sequence[int]): levels of the backbone, which are also those of the regression.
+            Defaults to ``(8, 4, 2, 1)``.
+        channels (int): width of the regression network. Defaults to 256 (ours).
+        depth (int): depth of its hourglass. Defaults to 4 (ours).
+        context_channels (int): channels of what the backbone hands on beside the heatmaps: its
+            ``channels`` for ``context='stem'``, 3 for ``context='image'`` (averaged down to the
+            heatmaps' size), 0 to regress from the heatmaps alone. Defaults to 256.
+        refine (bool): False leaves the regression out, as in the first training stage; the head
+            is then an :class:`MSSHead`. May be set at any time. Defaults to True.
+        **kwargs: ``loss``, ``downsample``, ``decoder`` and ``init_cfg`` of :class:`MSSHead`.
+    """
+
+    def __init__(self,
+                 num_keypoints: int = 16,
+                 levels: Sequence[int] = (8, 4, 2, 1),
+                 channels: int = 256,
+                 depth: int = 4,
+                 context_channels: int = 256,
+                 refine: bool = True,
+                 **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.refine = refine
+        self.context_channels = context_channels
+        self.regression = nn.ModuleDict(dict(
+            project=nn.Conv2d(len(levels) * num_keypoints + context_channels, channels, 1),
+            stack=Stack(channels, depth, num_keypoints, levels)))
+
+    def forward(self, feats: Pyramids) -> Pyramids:
+        """Return the heatmaps of all stacks, then the refined ones.
+
+        Args:
+            feats (Pyramids): output of the backbone.
+
+        Returns:
+            Pyramids: ``feats`` with one more entry, so that ``[-1][-1]`` is the refined and
+            ``[-2][-1]`` the unrefined finest map.
+
+        Raises:
+            InputError: the backbone hands on nothing, or something of another width.
+        """
+        if not self.refine:
+            return feats
+        last = feats[-1]
+        size = last[-1].shape[-2:]
+        inputs = [F.interpolate(h, size, mode='nearest') for h in last[:-1]] + [last[-1]]
+        if self.context_channels:
+            context = feats.context
+            if context is None or context.shape[1] != self.context_channels:
+                got = 'nothing' if context is None else f'{context.shape[1]} channels'
+                raise InputError(
+                    f'head.context_channels={self.context_channels}, but the backbone hands on '
+                    f"{got}: set model.backbone.context to 'stem' (its channels) or 'image' (3), "
+                    'or context_channels=0')
+            inputs.append(context if context.shape[-2:] == size else
+                          F.adaptive_avg_pool2d(context, size))
+        _, *refined = self.regression.stack(self.regression.project(torch.cat(inputs, 1)))
+        return Pyramids((*feats, tuple(refined)), feats.context)
+
+    def answers(self, feats: Pyramids) -> dict[str, Tensor]:
+        """Return the refined maps and, for inspection, those before (``mss_heatmaps``)."""
+        outputs = self.forward(feats)
+        if not self.refine:
+            return dict(heatmaps=outputs[-1][-1])
+        return dict(heatmaps=outputs[-1][-1], mss_heatmaps=outputs[-2][-1])
+
+    def supervised(self, outputs: Pyramids) -> dict[str, Sequence[Sequence[Tensor]]]:
+        """Log the regression apart from the stacks."""
+        if not self.refine:
+            return super().supervised(outputs)
+        return dict(loss=outputs[:-1], loss_msr=outputs[-1:])

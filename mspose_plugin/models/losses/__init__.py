@@ -1,0 +1,4 @@
+"""Losses."""
+from .structure_aware_loss import StructureAwareLoss
+
+__all__ = ['StructureAwareLoss']

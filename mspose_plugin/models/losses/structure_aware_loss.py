@@ -1,0 +1,188 @@
+"""Structure-aware loss of MSSPose.
+
+Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
+§3.3, Eq. 2: to the squared error of every keypoint's heatmap, add the error of every keypoint
+taken together with its neighbours in the skeleton. With residual D = P - G, target weights w and
+S_n keypoint n with its neighbours, per heatmap (level) of a batch::
+
+    L = mean_b 1/N sum_n w_n |D_n|^2  +  alpha * mean_b 1/N sum_n | sum_{m in S_n} w_m D_m |^2
+
+|.| is the Euclidean norm over pixels (``norm='mse'``, ours: squared, as the paper trains; the
+equations as printed have no square: ``norm='l2'``). The paper does not say how the members of a
+group combine (``combine='sum'``, ours; ``'max'`` compares the maxima over the labelled members).
+Pixels are summed, not averaged (Eq. 1), so that levels of different resolution weigh alike.
+
+Because the sum is linear, both terms of the default come from one Gram matrix <D_n, D_m> per
+sample: no loop over keypoints, no ``[B, K, H, W]`` tensor beside the residual.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from mspose_plugin.errors import InputError
+from mspose_plugin.skeletons import GROUPS
+
+
+class _QuadraticForm(torch.autograd.Function):
+    """sum_nm Q_nm <D_n, D_m>: one Gram matrix forward, its gradient 2 Q D one product backward.
+
+    Autograd's own backward of the Gram matrix would multiply twice and add.
+    """
+
+    @staticmethod
+    def forward(ctx, residual: Tensor, form: Tensor) -> Tensor:
+        ctx.save_for_backward(residual, form)
+        return (form * (residual @ residual.mT)).sum()
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        residual, form = ctx.saved_tensors  # the form is symmetric
+        return (2 * grad * form) @ residual, None
+
+
+@MODELS.register_module()
+class StructureAwareLoss(nn.Module):
+    """Heatmap loss of each keypoint plus that of each keypoint with its skeleton neighbours.
+
+    Args:
+        skeleton (str, optional): name of a graph in :data:`mspose_plugin.skeletons.GROUPS`:
+            ``'mpii'``, ``'coco'`` or ``'flic'``. Defaults to None.
+        groups (Sequence[Sequence[int]] | Mapping[int, Sequence[int]], optional): the groups S_n
+            themselves, one per keypoint, as indices of keypoints; instead of ``skeleton``.
+            Defaults to None. Neither is needed where ``alpha`` is 0.
+        alpha (float): weight of the structural term; 0 is the plain multi-scale loss. The paper
+            gives no value. Defaults to 0.0.
+        norm (str): ``'mse'`` squared norms, ``'l2'`` norms. Defaults to ``'mse'``.
+        combine (str): ``'sum'`` or ``'max'`` of a group's heatmaps. Defaults to ``'sum'``.
+        loss_weight (float): factor of the whole. Defaults to 1.0.
+
+    Raises:
+        InputError: unknown names, or groups missing or naming keypoints that do not exist.
+    """
+
+    def __init__(self,
+                 skeleton: str | None = None,
+                 groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None = None,
+                 alpha: float = 0.0,
+                 norm: str = 'mse',
+                 combine: str = 'sum',
+                 loss_weight: float = 1.0) -> None:
+        super().__init__()
+        if norm not in ('mse', 'l2') or combine not in ('sum', 'max') or alpha < 0:
+            raise InputError(f'StructureAwareLoss: norm={norm!r}, combine={combine!r}, '
+                             f"alpha={alpha}: expected 'mse' or 'l2', 'sum' or 'max', alpha >= 0")
+        self.alpha, self.norm, self.combine = alpha, norm, combine
+        self.loss_weight = loss_weight
+        membership = _membership(skeleton, groups) if alpha else None
+        # [N, N], row n holds 1 for the members of S_n; not part of a checkpoint
+        self.register_buffer('membership', membership, persistent=False)
+
+    def forward(self, output: Tensor, target: Tensor,
+                target_weights: Tensor | None = None) -> Tensor:
+        """Compute the loss, in float32 (or float64 for such input) also under autocast.
+
+        Args:
+            output (Tensor): predicted heatmaps ``[B, K, H, W]``.
+            target (Tensor): ground-truth heatmaps ``[B, K, H, W]``.
+            target_weights (Tensor, optional): ``[B, K]``, 0 for unlabelled keypoints, which then
+                take part in no group. Defaults to None (all 1).
+
+        Returns:
+            Tensor: the loss, a scalar.
+
+        Raises:
+            InputError: shapes that do not agree, or a skeleton of another size.
+        """
+        if output.shape != target.shape or (target_weights is not None
+                                            and target_weights.shape != output.shape[:2]):
+            weights = None if target_weights is None else tuple(target_weights.shape)
+            raise InputError(f'StructureAwareLoss: output {tuple(output.shape)}, target '
+                             f'{tuple(target.shape)}, target_weights {weights}: expected '
+                             '[B, K, H, W] twice and [B, K]')
+        if self.alpha and len(self.membership) != output.shape[1]:
+            raise InputError(
+                f'StructureAwareLoss: the skeleton has {len(self.membership)} keypoints, the '
+                f'heatmaps {output.shape[1]}; give the skeleton or groups of this data set')
+        with torch.autocast(output.device.type, enabled=False):
+            dtype = torch.promote_types(output.dtype, torch.float32)
+            output, target = output.to(dtype).flatten(2), target.to(dtype).flatten(2)
+            weights = (output.new_ones(output.shape[:2])
+                       if target_weights is None else target_weights.to(dtype))
+            residual = output - target
+            if self.alpha and (self.norm, self.combine) == ('mse', 'sum'):
+                return _QuadraticForm.apply(residual, self._form(weights)) * self.loss_weight
+            loss = (weights * self._norm(torch.linalg.vecdot(residual, residual))).mean()
+            if self.alpha:
+                loss = loss + self.alpha * self._structural(output, target, residual, weights)
+            return loss * self.loss_weight
+
+    def _form(self, weights: Tensor) -> Tensor:
+        """Return Q ``[B, K, K]`` with which both terms together are sum_nm Q_nm <D_n, D_m>."""
+        meetings = (self.membership.mT @ self.membership).to(weights.dtype)
+        structural = self.alpha * meetings * weights[:, :, None] * weights[:, None]
+        return (torch.diag_embed(weights) + structural) / weights.numel()
+
+    def _norm(self, square: Tensor) -> Tensor:
+        if self.norm == 'mse':
+            return square
+        # the square root has no slope at 0: a perfect heatmap gets gradient 0, not NaN
+        return torch.where(square > 0, square, 1).sqrt() * (square > 0)
+
+    def _structural(self, output: Tensor, target: Tensor, residual: Tensor,
+                    weights: Tensor) -> Tensor:
+        members = self.membership.to(output.dtype)
+        if self.combine == 'max':
+            difference = _group_max(output, weights, self.groups) - _group_max(
+                target, weights, self.groups)
+            square = torch.linalg.vecdot(difference, difference)
+        else:
+            gram = residual @ residual.mT  # [B, K, K]
+            selected = members * weights[:, None]  # [B, N, K]
+            square = torch.einsum('bnk,bkm,bnm->bn', selected, gram, selected)
+        # rounding may leave a tiny negative number where residuals cancel
+        return self._norm(square.clamp(min=0)).mean()
+
+    @property
+    def groups(self) -> list[list[int]]:
+        """The groups S_n as lists of keypoint indices."""
+        return [row.nonzero().flatten().tolist() for row in self.membership]
+
+
+def _membership(skeleton: str | None, groups) -> Tensor:
+    if (skeleton is None) == (groups is None):
+        raise InputError('StructureAwareLoss: give either skeleton or groups when alpha > 0')
+    if skeleton is not None:
+        if skeleton not in GROUPS:
+            raise InputError(f'StructureAwareLoss: skeleton {skeleton!r} is unknown; there are '
+                             f'{sorted(GROUPS)}, or give groups')
+        groups = GROUPS[skeleton]
+    if isinstance(groups, Mapping):
+        if sorted(groups) != list(range(len(groups))):
+            raise InputError('StructureAwareLoss: groups must have one entry for each keypoint '
+                             f'0 … K-1, got {sorted(groups)}')
+        groups = [groups[n] for n in range(len(groups))]
+    membership = torch.zeros(len(groups), len(groups))
+    for n, group in enumerate(groups):
+        if not group or not all(0 <= m < len(groups) for m in group):
+            raise InputError(f'StructureAwareLoss: group {n} is {tuple(group)}: expected some of '
+                             f'the keypoints 0 … {len(groups) - 1}')
+        membership[n, list(group)] = 1
+    return membership
+
+
+def _group_max(heatmaps: Tensor, weights: Tensor, groups: list[list[int]]) -> Tensor:
+    """Pixel-wise maximum over the labelled members of each group, ``[B, N, H*W]``; 0 if none."""
+    lowest = torch.finfo(heatmaps.dtype).min
+    masked = heatmaps.masked_fill((weights <= 0)[..., None], lowest)
+    width = max(map(len, groups))
+    # groups padded to one width with their own first member, so that one gather serves all
+    index = torch.tensor([[*g, *[g[0]] * (width - len(g))] for g in groups],
+                         device=heatmaps.device)
+    best = masked[:, index[:, 0]]
+    for column in index.T[1:]:
+        best = torch.maximum(best, masked[:, column])
+    return torch.where(best == lowest, 0, best)

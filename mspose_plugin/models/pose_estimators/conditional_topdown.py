@@ -1,0 +1,192 @@
+"""Conditional testing and multi-scale testing for any top-down heatmap model.
+
+Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
+§4.1. ``conditional`` says what of it is the paper's; ``multi_scale`` is the baseline's way.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmengine.structures import PixelData
+from mmpose.codecs import UDPHeatmap
+from mmpose.models.pose_estimators import TopdownPoseEstimator
+from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
+from torch import Tensor
+
+from mspose_plugin.datasets.transforms import LoadImageChecked
+from mspose_plugin.errors import InputError
+
+from .conditional import ConditionalTesting
+from .multi_scale import HeatmapMean, scales_from_cfg
+from .recrop import FIELD, Box, Recropper
+
+
+@MODELS.register_module()
+class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
+    """MMPose's top-down estimator with conditional and multi-scale testing.
+
+    Without ``conditional`` and ``multi_scale`` in ``test_cfg`` it is its parent. With either, each
+    prediction also carries ``num_trials`` ``[1]``, the extra estimates that the person took, and
+    ``num_passes`` ``[1]``, the images that went through the network for it in all. Heatmaps
+    (``output_heatmaps``) are those of the first estimate.
+
+    ``test_cfg`` takes, beside MMPose's entries:
+
+    - ``conditional`` (dict): see :class:`ConditionalTesting`. Default: None.
+    - ``multi_scale`` (dict | bool): ``dict(scales=(...))``, or True for 0.8, 0.9 ... 1.3. Heatmaps
+      of all scales are averaged before they are decoded, in conditional trials too. Default: None.
+    - ``image_loader`` (dict): arguments of ``LoadImageChecked`` for reading images again, such as
+      ``backend_args``. Default: None.
+    - ``use_udp`` (bool): how the pipeline's ``TopdownAffine`` crops. Default: None, True with
+      ``UDPHeatmap`` alone.
+
+    Both read the original image again, by its path. For arrays (MMPose's inference API) the test
+    pipeline must begin with ``KeepOriginalImage``.
+
+    Args:
+        *args: as MMPose's ``TopdownPoseEstimator``.
+        **kwargs: likewise.
+
+    Raises:
+        InputError: a ``test_cfg`` entry that is not as described.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        """Read ``test_cfg``; see the class for the arguments."""
+        super().__init__(*args, **kwargs)
+        conditional, scales = (self.test_cfg.get(k) for k in ('conditional', 'multi_scale'))
+        off = (None, False)
+        self.conditional = None if conditional in off else ConditionalTesting.from_cfg(conditional)
+        self.scales = (1., ) if scales in off else scales_from_cfg(scales)
+        if not self.with_head or (self.conditional is None and self.scales == (1., )):
+            return
+        decoder = getattr(self.head, 'decoder', None)
+        if self.scales != (1., ) and (not hasattr(decoder, 'heatmap_size')
+                                      or getattr(decoder, 'heatmap_type', '') == 'combined'):
+            raise InputError('test_cfg.multi_scale averages heatmaps, which the head\'s decoder '
+                             f'{type(decoder).__name__} does not decode; leave it away')
+        self._loader = LoadImageChecked(**self.test_cfg.get('image_loader') or {})
+        use_udp = self.test_cfg.get('use_udp')
+        self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
+
+    def predict(self, inputs: Tensor, data_samples: Sequence[PoseDataSample]):
+        """Predict keypoints, with further looks at the images where ``test_cfg`` says so.
+
+        Args:
+            inputs: ``[B, C, H, W]``, normalised.
+            data_samples: the batch, with ``img_path`` (or ``KeepOriginalImage``'s reference),
+                ``ori_shape``, ``input_center``, ``input_scale`` and ``input_size``.
+
+        Returns:
+            list[PoseDataSample]: the samples, with ``pred_instances`` in image pixels.
+
+        Raises:
+            InputError: an image that cannot be read again, or another number of keypoints than
+                thresholds.
+        """
+        if self.conditional is None and self.scales == (1., ):
+            results = super().predict(inputs, data_samples)
+        else:
+            results = self._look_again(inputs, data_samples)
+        for sample in results:
+            sample.gt_instances.pop(FIELD, None)
+        return results
+
+    def _look_again(self, inputs: Tensor,
+                    data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
+        crops = Recropper(inputs, data_samples, self.data_preprocessor, self._use_udp, self._loader)
+        results = self._estimate(inputs, data_samples, crops.boxes, crops)
+        trials = [0] * len(results)
+        if self.conditional is not None:
+            trials = self._try_again(results, crops)
+        passes = len(self.scales) * (2 if self.test_cfg.get('flip_test') else 1)
+        for sample, count in zip(results, trials):
+            sample.pred_instances.num_trials = np.asarray([count])
+            sample.pred_instances.num_passes = np.asarray([(1 + count) * passes])
+        return results
+
+    def _estimate(self, inputs: Tensor, samples: list[PoseDataSample], boxes: Sequence[Box],
+                  crops: Recropper) -> list[PoseDataSample]:
+        """Predict from ``inputs``, the crops of ``boxes``, and their other scales."""
+        if self.scales == (1., ):
+            return super().predict(inputs, samples)
+        mean = HeatmapMean(self._use_udp)
+        for scale in self.scales:
+            scaled = inputs if scale == 1 else crops.crop(
+                [box.perturbed(0, 0, scale) for box in boxes])[0]
+            mean.add(self._heatmaps(scaled, samples), scale)
+        heatmaps = mean.result()
+        maps = None
+        if self.test_cfg.get('output_heatmaps'):
+            maps = [PixelData(heatmaps=h) for h in heatmaps.detach()]
+        return self.add_pred_to_datasample(self.head.decode(heatmaps), maps, samples)
+
+    def _heatmaps(self, inputs: Tensor, samples: list[PoseDataSample]) -> Tensor:
+        """Return the head's heatmaps ``[B, K, H, W]``, averaged with the mirror image's."""
+        feats = self.extract_feat(inputs)
+        if self.test_cfg.get('flip_test'):
+            feats = [feats, self.extract_feat(inputs.flip(-1))]
+        preds = self.head.predict(feats, samples,
+                                  test_cfg={**self.test_cfg, 'output_heatmaps': True})
+        if not isinstance(preds, tuple):
+            raise InputError(f'test_cfg.multi_scale: {type(self.head).__name__} gives no heatmaps')
+        return torch.stack([field.heatmaps for field in preds[1]])
+
+    def _try_again(self, results: list[PoseDataSample], crops: Recropper) -> list[int]:
+        """Run and fuse the trials of the persons below tau_c; return how many each one took."""
+        cfg = self.conditional
+        people = [_Trials(sample, cfg) for sample in results]
+        step, size = cfg.trials_per_round or len(cfg.perturbations), cfg.batch_size or len(results)
+        for first in range(0, len(cfg.perturbations), step):
+            boxes = [crops.boxes[i].perturbed(*p) for i, person in enumerate(people)
+                     if person.pending for p in cfg.perturbations[first:first + step]]
+            boxes = [box for box in boxes if crops.sees_image(box)]
+            for at in range(0, len(boxes), size):
+                chunk = boxes[at:at + size]
+                trials = self._estimate(*crops.crop(chunk), chunk, crops)
+                for box, trial in zip(chunk, trials):
+                    people[box.index].add(trial)
+        for person, box in zip(people, crops.boxes):
+            person.finish(float(box.scale.max()))
+        return [len(person.scores) - 1 for person in people]
+
+
+class _Trials:
+    """The estimates of one person, the first among them.
+
+    Args:
+        sample: with the first estimate, which :meth:`finish` replaces by the fused one.
+        cfg: when to try again and how to fuse.
+    """
+
+    def __init__(self, sample: PoseDataSample, cfg: ConditionalTesting) -> None:
+        self.pred, self.cfg = sample.pred_instances, cfg
+        self.keypoints, self.scores = [self.pred.keypoints[0]], [self.pred.keypoint_scores[0]]
+        self.low = cfg.below(self.scores[0])
+        self.unsolved = self.low.copy()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a keypoint has had no estimate that reaches tau_c."""
+        return bool(self.unsolved.any())
+
+    def add(self, trial: PoseDataSample) -> None:
+        """Take in another estimate."""
+        self.keypoints.append(trial.pred_instances.keypoints[0])
+        self.scores.append(trial.pred_instances.keypoint_scores[0])
+        self.unsolved &= self.cfg.below(self.scores[-1])
+
+    def finish(self, side: float) -> None:
+        """Write the fused keypoints where the first estimate was below tau_c."""
+        if len(self.scores) == 1:
+            return
+        keypoints, scores = self.cfg.fuse(np.stack(self.keypoints), np.stack(self.scores), side)
+        pred = self.pred
+        follows = np.array_equal(pred.keypoints_visible, pred.keypoint_scores, equal_nan=True)
+        pred.keypoints = np.where(self.low[:, None], keypoints, self.keypoints[0])[None]
+        pred.keypoint_scores = np.where(self.low, scores, self.scores[0])[None]
+        if follows:  # as MMPose sets it where the codec predicts no visibility
+            pred.keypoints_visible = pred.keypoint_scores
