@@ -1,0 +1,121 @@
+"""What makes a synthetic scene hard, as data: no other module branches on a difficulty's name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """How cluttered, occluded and contorted the scenes are.
+
+    Args:
+        neighbour: Probability that a person gets a crowding neighbour.
+        neighbour_distance: Lateral distance of a neighbour in statures of the person.
+        neighbour_in_front: Probability that the neighbour stands before the person.
+        occluder: Probability that an object covers a part of a person.
+        occluder_size: Half extent of such an object in statures.
+        clutter: Least and largest number of shapes drawn behind the people.
+        contrast: Least distance (0-255, mean over channels) of clothes to the background's mean.
+        side_on: Probability of an arbitrary heading instead of roughly facing to or away from
+            the camera.
+        tilt: Standard deviation of the in-plane rotation in degrees.
+        tumble: Probability of any in-plane rotation (handstands, lying people).
+        pose_spread: Factor on the half width of every joint-angle range.
+        gain: Range of the light's brightness factor.
+        noise: Largest standard deviation of the sensor noise in grey levels.
+        blur: Probability of a slight defocus.
+    """
+
+    neighbour: float = 0.3
+    neighbour_distance: Range = (0.32, 0.75)
+    neighbour_in_front: float = 0.3
+    occluder: float = 0.3
+    occluder_size: Range = (0.035, 0.10)
+    clutter: tuple[int, int] = (2, 7)
+    contrast: float = 40.0
+    side_on: float = 0.3
+    tilt: float = 6.0
+    tumble: float = 0.04
+    pose_spread: float = 1.0
+    gain: Range = (0.75, 1.2)
+    noise: float = 9.0
+    blur: float = 0.2
+
+
+DIFFICULTIES: dict[str, Difficulty] = {
+    'easy': Difficulty(
+        neighbour=0.0,
+        occluder=0.0,
+        clutter=(0, 3),
+        contrast=60.0,
+        side_on=0.1,
+        tilt=3.0,
+        tumble=0.0,
+        pose_spread=0.7,
+        gain=(0.85, 1.1),
+        noise=4.0,
+        blur=0.05,
+    ),
+    'normal': Difficulty(),
+    'hard': Difficulty(
+        neighbour=0.6,
+        neighbour_distance=(0.22, 0.6),
+        neighbour_in_front=0.5,
+        occluder=0.65,
+        occluder_size=(0.05, 0.14),
+        clutter=(8, 20),
+        contrast=20.0,
+        side_on=0.5,
+        tilt=12.0,
+        tumble=0.1,
+        pose_spread=1.2,
+        gain=(0.45, 1.3),
+        noise=16.0,
+        blur=0.35,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Framing:
+    """How a data set frames its people.
+
+    Args:
+        size: Default image width and height in pixels.
+        people: Least and largest number of people placed on purpose (neighbours come on top).
+        stature: Range of a standing person's height as a fraction of the image height.
+        spread: Largest distance of a person's centre from the image centre, as fractions of
+            the image width and height.
+        cropped: Probability that a person reaches over the image's edge, mostly the lower one.
+        facing: Probabilities of looking to the camera and away from it; the rest is decided by
+            `Difficulty.side_on`, which replaces either.
+        legs: Whether placement keeps the whole body in the frame (else only head and torso).
+        freedom: Factor on `Difficulty.side_on` and `Difficulty.tumble`.
+    """
+
+    size: tuple[int, int]
+    people: tuple[int, int] = (1, 1)
+    stature: Range = (0.58, 0.85)
+    spread: Range = (0.05, 0.05)
+    cropped: float = 0.15
+    facing: float = 0.65
+    legs: bool = True
+    freedom: float = 1.0
+
+
+FRAMINGS: dict[str, Framing] = {
+    'mpii': Framing(size=(256, 256)),
+    'coco': Framing(size=(320, 240), people=(1, 4), stature=(0.3, 0.95), spread=(0.42, 0.2)),
+    'flic': Framing(
+        size=(360, 240),
+        stature=(1.1, 1.75),
+        spread=(0.18, 0.05),
+        cropped=0.0,
+        facing=0.95,
+        legs=False,
+        freedom=0.35,
+    ),
+}

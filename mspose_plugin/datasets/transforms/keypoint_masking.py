@@ -1,0 +1,214 @@
+"""Keypoint masking (MSSPose, ECCV 2018, §3.4, Fig. 5).
+
+The paper's two kinds: *occlusion* copies a background patch over a keypoint; *duplicate* copies a
+keypoint's patch onto nearby background, or near another keypoint as the figure also shows. Targets
+stay as they are: the covered keypoint is still to be found, the copy is not one.
+
+The paper gives no numbers: probabilities, counts, patch sizes and distances are ours. So is what
+"background" means; see :class:`.person_area.PersonArea`.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmcv.transforms.utils import cache_randomness
+from mmpose.registry import TRANSFORMS
+
+from mspose_plugin.errors import InputError
+
+from .person_area import PersonArea
+
+MIN_SIDE = 3  # pixels of the smallest patch
+
+
+@TRANSFORMS.register_module()
+class KeypointMasking(BaseTransform):
+    """Occlude and duplicate keypoints in a network input; goes after ``TopdownAffine``.
+
+    Reads ``img`` ``[H, W]`` or ``[H, W, C]``, ``transformed_keypoints`` ``[1, K, 2]`` in its
+    pixels, ``keypoints_visible`` ``[1, K]`` or ``[1, K, 2]`` and, to know where the original image
+    ends, what ``TopdownAffine`` leaves. Replaces ``img`` and changes nothing else.
+
+    An image without a labelled keypoint inside, or without room for a patch, is left alone. A
+    keypoint is occluded or duplicated, never both. Duplicates do not overlap. Lengths are relative
+    to the person's size: the longer side of the box around the labelled keypoints (cut at the
+    image's edge), and at least a quarter of the image's shorter side. All defaults are ours.
+
+    Args:
+        occlusion_prob (float): probability that an image gets occlusions. Default: 0.5.
+        duplicate_prob (float): probability that an image gets duplicates. Default: 0.5.
+        num_keypoints (Sequence[int]): fewest and most keypoints, for each kind. Default: (1, 2).
+        patch_size (Sequence[float]): smallest and largest side of a patch. Default: (0.1, 0.2).
+        margin (float): gap between the keypoints' hull and the background. Default: 0.1.
+        reach (float): greatest horizontal and vertical distance of a duplicate's centre from the
+            keypoint that it is pasted near. Default: 0.5.
+        near_other_prob (float): probability that a duplicate is pasted near another labelled
+            keypoint, if there is room; otherwise near its own. Default: 0.5.
+
+    Raises:
+        InputError: an argument is out of range, or the step does not come after ``TopdownAffine``.
+
+    Examples:
+        >>> img = np.arange(256 * 256, dtype=np.uint16).reshape(256, 256)
+        >>> results = dict(img=img, transformed_keypoints=np.array([[[100., 90.]]]),
+        ...                keypoints_visible=np.ones((1, 1)))
+        >>> masked = KeypointMasking(occlusion_prob=1., duplicate_prob=0.)(results)['img']
+        >>> bool(masked[90, 100] != img[90, 100])
+        True
+    """
+
+    def __init__(self,
+                 occlusion_prob: float = 0.5,
+                 duplicate_prob: float = 0.5,
+                 num_keypoints: Sequence[int] = (1, 2),
+                 patch_size: Sequence[float] = (0.1, 0.2),
+                 margin: float = 0.1,
+                 reach: float = 0.5,
+                 near_other_prob: float = 0.5) -> None:
+        """Check the arguments; see the class for them."""
+        super().__init__()
+        self.occlusion_prob = _number('occlusion_prob', occlusion_prob, 0, 1)
+        self.duplicate_prob = _number('duplicate_prob', duplicate_prob, 0, 1)
+        self.num_keypoints = _range('num_keypoints', num_keypoints, 1, 1000, Integral)
+        self.patch_size = _range('patch_size', patch_size, 0.01, 1)
+        self.margin = _number('margin', margin, 0, 10)
+        self.reach = _number('reach', reach, 0, 10)
+        self.near_other_prob = _number('near_other_prob', near_other_prob, 0, 1)
+
+    @cache_randomness
+    def _seed(self) -> int:
+        """Draw all randomness of one image at once, from NumPy's global state like MMPose."""
+        return int(np.random.randint(2**31))
+
+    def transform(self, results: dict) -> dict:
+        """Mask keypoints of one person.
+
+        Args:
+            results (dict): as the class describes.
+
+        Returns:
+            dict: ``results``; ``img`` is a new array if anything was pasted, else the same one.
+        """
+        rng = np.random.default_rng(self._seed())
+        occlude, duplicate = rng.random(2) < (self.occlusion_prob, self.duplicate_prob)
+        person = PersonArea.of(results) if occlude or duplicate else None
+        if person is None:
+            return results
+        order = rng.permutation(person.inside)
+        occlusions = self._occlusions(person, order, rng) if occlude else []
+        duplicates = []
+        if duplicate:
+            order = [xy for xy in order if not any(paste.covers(xy) for paste in occlusions)]
+            duplicates = self._duplicates(person, order, rng)
+        if occlusions or duplicates:
+            img = results['img'].copy()
+            for pastes in (occlusions, duplicates):
+                patches = [img[_window(paste.source, paste.side)].copy() for paste in pastes]
+                for paste, patch in zip(pastes, patches):
+                    img[_window(paste.target, paste.side)] = patch
+            results['img'] = img
+        return results
+
+    def _occlusions(self, person: PersonArea, order: Sequence[np.ndarray],
+                    rng: np.random.Generator) -> list[Paste]:
+        """Choose background patches for the first few keypoints."""
+        pastes = []
+        for xy in order[:self._count(rng)]:
+            side = self._side(person, rng)
+            source = _pick(person.background(side, self.margin), rng)
+            if source is not None:
+                pastes.append(Paste(source, person.around(xy, side), side))
+        return pastes
+
+    def _duplicates(self, person: PersonArea, order: Sequence[np.ndarray],
+                    rng: np.random.Generator) -> list[Paste]:
+        """Choose places for copies of the first few keypoints that have one within reach."""
+        pastes, count = [], self._count(rng)
+        reach = round(self.reach * person.size)
+        for xy in order:
+            if len(pastes) == count:
+                break
+            side = self._side(person, rng)
+            source = person.around(xy, side)
+            if not person.shows_original(source, side):
+                continue
+            free = person.background(side, self.margin)
+            for x, y, taken in ((*paste.target, paste.side) for paste in pastes):
+                free[max(y - side + 1, 0):y + taken, max(x - side + 1, 0):x + taken] = False
+            others = person.inside[(person.inside != xy).any(1)]
+            anchors = [xy]
+            if len(others) and rng.random() < self.near_other_prob:
+                anchors = [others[rng.integers(len(others))], xy]
+            for anchor in anchors:
+                low = np.maximum(anchor - side // 2 - reach, 0)
+                high = np.maximum(anchor - side // 2 + reach + 1, 0)
+                target = _pick(free[low[1]:high[1], low[0]:high[0]], rng)
+                if target is not None:
+                    pastes.append(Paste(source, target + low, side))
+                    break
+        return pastes
+
+    def _count(self, rng: np.random.Generator) -> int:
+        return int(rng.integers(self.num_keypoints[0], self.num_keypoints[1] + 1))
+
+    def _side(self, person: PersonArea, rng: np.random.Generator) -> int:
+        return max(round(rng.uniform(*self.patch_size) * person.size), MIN_SIDE)
+
+    def __repr__(self) -> str:
+        """Return the constructor call."""
+        args = ', '.join(f'{name}={getattr(self, name)}' for name in (
+            'occlusion_prob', 'duplicate_prob', 'num_keypoints', 'patch_size', 'margin', 'reach',
+            'near_other_prob'))
+        return f'{type(self).__name__}({args})'
+
+
+@dataclass(frozen=True)
+class Paste:
+    """A square to copy: left top pixels (x, y) of source and target, and its side in pixels."""
+
+    source: np.ndarray
+    target: np.ndarray
+    side: int
+
+    def covers(self, xy: np.ndarray) -> bool:
+        """Say whether a pixel (x, y) is pasted over."""
+        return bool((xy >= self.target).all() and (xy < self.target + self.side).all())
+
+
+def _pick(free: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """Return a random True pixel (x, y), or None if there is none."""
+    places = np.flatnonzero(free)
+    if not len(places):
+        return None
+    y, x = divmod(int(places[rng.integers(len(places))]), free.shape[1])
+    return np.array((x, y), np.int32)
+
+
+def _window(corner: np.ndarray, side: int) -> tuple[slice, slice]:
+    """Return the index of a square."""
+    return slice(corner[1], corner[1] + side), slice(corner[0], corner[0] + side)
+
+
+def _number(name: str, value: Any, low: float, high: float, kind: type = Real) -> Any:
+    """Return an argument that is a number within limits, or raise :class:`InputError`."""
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        what = 'a whole number' if kind is Integral else 'a number'
+        raise InputError(f'KeypointMasking: {name} must be {what} from {low} to {high}, got '
+                         f'{value!r}')
+    return value
+
+
+def _range(name: str, value: Any, low: float, high: float, kind: type = Real) -> tuple:
+    """Return an argument that is two ascending numbers within limits, or raise."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        raise InputError(f'KeypointMasking: {name} must be two numbers, smallest and largest, got '
+                         f'{value!r}')
+    first, last = (_number(name, v, low, high, kind) for v in value)
+    if first > last:
+        raise InputError(f'KeypointMasking: {name} must ascend, got {value!r}')
+    return first, last

@@ -1,0 +1,229 @@
+"""``PCKhAUC`` for MPII and ``FlicPCK`` for FLIC as evaluators of MMPose.
+
+Both collect predictions and ground truth of top-down samples and leave the arithmetic to
+:mod:`mspose_plugin.evaluation.pck`. Predictions and ground truth are compared in the coordinates
+they come in: pair ``PCKhAUC`` with ``ZeroBasedMpiiDataset`` (MMPose's ``MpiiDataset`` keeps joints
+1-based, which its own ``MpiiPCKAccuracy`` makes up for by adding 1 to predictions).
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+from mmpose.registry import METRICS
+
+from mspose_plugin.errors import InputError
+
+from . import pck
+
+
+class PckMetric(BaseMetric):
+    """Collect what a PCK needs and report table, per-joint table and curve.
+
+    Subclasses say how a person is normalised and how a curve is summarised.
+
+    Args:
+        thr: threshold in units of the normaliser.
+        curve_file: JSON file for the curve of every joint (``thresholds`` ``[T]``, ``joints`` name
+            -> ``[T]`` percent, ``labelled`` name -> count, ``metrics``); None writes none.
+            Default: None.
+        collect_device: ``'cpu'`` or ``'gpu'``, where results of several processes are collected.
+            Default: ``'cpu'``.
+        prefix: put before every key, with a slash; None for bare keys. Default: None.
+        collect_dir: folder for collecting on the CPU; None for a temporary one. Default: None.
+    """
+
+    default_prefix = ''  # bare keys, and no warning about it
+    title: str
+    joints: Sequence[str]
+    upper: float  # the end of the curve
+
+    def __init__(self, thr: float, curve_file: str | None = None, collect_device: str = 'cpu',
+                 prefix: str | None = None, collect_dir: str | None = None) -> None:
+        """Check the threshold; see the class for the arguments."""
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        if not thr > 0:
+            raise InputError(f'{type(self).__name__}: thr must be positive, got {thr}')
+        self.thr = float(thr)
+        self.curve_file = curve_file
+
+    def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Return ``[n]`` lengths in pixels, NaN for a person to leave out."""
+        raise NotImplementedError
+
+    def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
+        """Return the metrics of a curve."""
+        raise NotImplementedError
+
+    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+        """Keep predictions, ground truth and normaliser of a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: with ``pred_instances.keypoints`` ``[n, K, 2]``,
+                ``gt_instances.keypoints`` ``[n, K, 2]`` and ``keypoints_visible`` ``[n, K]`` (or
+                ``[n, K, d]``), and for PCKh ``gt_instances.head_size`` ``[n, 1]``.
+
+        Raises:
+            InputError: wrong number of keypoints, or of predicted persons.
+        """
+        name = type(self).__name__
+        for sample in data_samples:
+            gt = sample['gt_instances']
+            pred, true = to_array(sample['pred_instances']['keypoints']), to_array(gt['keypoints'])
+            for array in (pred, true):
+                pck.require_joints(array, self.joints, name)
+            if pred.shape[:2] != true.shape[:2]:
+                raise InputError(f'{name} needs one prediction for each person of a sample '
+                                 f'(top-down): got {len(pred)} for {len(true)}')
+            visible = to_array(gt['keypoints_visible'])
+            visible = visible.reshape(*true.shape[:2], -1)[..., 0] > 0
+            self.results.append(dict(pred=pred[..., :2], gt=true[..., :2], visible=visible,
+                                     norm=self.normalizer(gt, true, visible)))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Compute, log and write the metrics of all processes' results.
+
+        Args:
+            results: one entry for each sample, as :meth:`process` leaves them.
+
+        Returns:
+            Percentages; NaN for what no label stands behind.
+
+        Raises:
+            InputError: nothing to evaluate.
+        """
+        name, logger = type(self).__name__, MMLogger.get_current_instance()
+        if not results:
+            raise InputError(f'{name}: there is no person to evaluate; is the test set empty?')
+        data = {key: np.concatenate([r[key] for r in results]) for key in results[0]}
+        known = ~np.isnan(data['norm'])
+        if not known.any():
+            raise InputError(f'{name}: no person has the joints that the normaliser needs')
+        if not known.all():
+            logger.warning('%s: left out %d of %d persons that lack a joint of the normaliser',
+                           name, (~known).sum(), len(known))
+            data = {key: value[known] for key, value in data.items()}
+        distances = pck.normalized_distances(**data)
+        curve = pck.pck_curve(distances, pck.threshold_grid(self.upper, (0.1, self.thr)))
+        metrics = self.summarize(curve)
+        logger.info('%s@%g of %d persons, %d labelled joints, in percent\n%s', self.title,
+                    self.thr, len(distances), curve.labelled.sum(), self.table(curve, metrics))
+        if self.curve_file:
+            self.write_curve(curve, metrics)
+        return metrics
+
+    def table(self, curve: pck.PckCurve, metrics: dict[str, float]) -> str:
+        """Return the metrics and each joint's PCK and count as two plain text tables."""
+        per_joint = curve.per_joint()[curve.index(self.thr)]
+        return '\n'.join([
+            *text_row(metrics, [f'{value:.2f}' for value in metrics.values()]),
+            *text_row(['joint', *self.joints], ['PCK', *(f'{value:.2f}' for value in per_joint)],
+                      ['labelled', *map(str, curve.labelled)])])
+
+    def write_curve(self, curve: pck.PckCurve, metrics: dict[str, float]) -> None:
+        """Write the per-joint curve to ``curve_file`` (``null`` stands for NaN)."""
+        percent = dict(zip(self.joints, curve.per_joint().T, strict=True))
+        content = dict(
+            thresholds=curve.thresholds.tolist(),
+            joints={name: [none_if_nan(v) for v in values] for name, values in percent.items()},
+            labelled=dict(zip(self.joints, curve.labelled.tolist(), strict=True)),
+            metrics={name: none_if_nan(value) for name, value in metrics.items()})
+        path = Path(self.curve_file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content) + '\n')
+
+
+@METRICS.register_module()
+class PCKhAUC(PckMetric):
+    """PCKh and the area under its curve on MPII, as the MPII toolkit computes them.
+
+    Keys: ``Head`` ``Shoulder`` ``Elbow`` ``Wrist`` ``Hip`` ``Knee`` ``Ankle`` ``PCKh``
+    ``PCKh-mean`` ``PCKh@0.1`` ``AUC`` ``AUC-mean``; :func:`mspose_plugin.evaluation.pck.pckh`
+    defines them. The head size comes from the dataset (``headbox_file``).
+
+    Args:
+        thr: threshold in head sizes. Default: 0.5.
+        curve_file: as for :class:`PckMetric`. Default: None.
+        collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
+        prefix: as for :class:`PckMetric`. Default: None.
+        collect_dir: as for :class:`PckMetric`. Default: None.
+    """
+
+    title, joints, upper = 'PCKh', pck.MPII_JOINTS, 0.5
+
+    def __init__(self, thr: float = 0.5, curve_file: str | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        """See the class."""
+        super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
+
+    def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Return the head sizes that the dataset read from its head-box file."""
+        if 'head_size' not in gt:
+            raise InputError('PCKhAUC needs head sizes: give the test dataset headbox_file, e.g. '
+                             "headbox_file='data/mpii/annotations/mpii_gt_val.mat'")
+        return to_array(gt['head_size']).reshape(-1).astype(np.float64)
+
+    def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
+        """Return MPII's table."""
+        return pck.pckh_summary(curve, self.thr)
+
+
+@METRICS.register_module()
+class FlicPCK(PckMetric):
+    """PCK on FLIC, normalised by the ground truth's |left shoulder - right hip|.
+
+    Keys: ``Shoulder`` ``Elbow`` ``Wrist`` ``Hip`` ``Eye`` ``Nose`` ``PCK`` ``AUC`` ``AUC-Elbow``
+    ``AUC-Wrist``; :func:`mspose_plugin.evaluation.pck.flic_pck` defines them. Published tables show
+    ``Elbow`` and ``Wrist``. Persons without a labelled left shoulder or right hip are left out,
+    with a warning.
+
+    Args:
+        thr: threshold in torso lengths. Default: 0.2.
+        curve_file: as for :class:`PckMetric`. Default: None.
+        collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
+        prefix: as for :class:`PckMetric`. Default: None.
+        collect_dir: as for :class:`PckMetric`. Default: None.
+    """
+
+    title, joints, upper = 'FLIC PCK', pck.FLIC_JOINTS, 0.2
+
+    def __init__(self, thr: float = 0.2, curve_file: str | None = None,
+                 collect_device: str = 'cpu', prefix: str | None = None,
+                 collect_dir: str | None = None) -> None:
+        """See the class."""
+        super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
+
+    def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Return the true torso lengths, NaN where an end is not labelled."""
+        ends = keypoints[:, pck.FLIC_TORSO].astype(np.float64)
+        torso = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=-1)
+        return np.where(visible[:, pck.FLIC_TORSO].all(axis=1), torso, np.nan)
+
+    def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
+        """Return FLIC's table."""
+        return pck.flic_summary(curve, self.thr)
+
+
+def to_array(value: Any) -> np.ndarray:
+    """Return a tensor or array as a NumPy array."""
+    return value.detach().cpu().numpy() if hasattr(value, 'detach') else np.asarray(value)
+
+
+def none_if_nan(value: float) -> float | None:
+    """Return a plain float, or None for NaN, which JSON lacks."""
+    return None if np.isnan(value) else float(value)
+
+
+def text_row(*rows: Sequence[str]) -> list[str]:
+    """Return the rows as lines with aligned columns."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    return ['  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            for row in rows]
