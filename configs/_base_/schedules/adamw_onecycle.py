@@ -1,0 +1,13 @@
+# For short trainings on a CPU: bfloat16 autocast, AdamW, one cycle of the learning rate.
+_base_ = '../default_runtime.py'
+
+train_cfg = dict(by_epoch=True, max_epochs=2, val_interval=1)
+optim_wrapper = dict(
+    type='AutocastOptimWrapper',
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-4, fused=True))
+param_scheduler = [
+    dict(
+        type='OneCycleLR', eta_max=3e-3, pct_start=0.1, total_steps=2,
+        convert_to_iter_based=True)
+]
+auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -1,0 +1,138 @@
+"""Draw what keypoint masking does to the training images of a config.
+
+``python tools/browse_masking.py CONFIG --out grid.png``. Three cells for each person: the network's
+input, with occlusions, with duplicates. Labelled keypoints are drawn where they are, on the patches
+too. The config's own ``KeypointMasking`` settings are used if it has any.
+"""
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from mspose_plugin import cli  # adapts the installed releases, so before MMPose
+
+# isort: split
+import cv2
+import numpy as np
+from mmengine.config import Config, DictAction
+from mmengine.dataset import BaseDataset
+from mmengine.fileio import get_file_backend
+from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
+from mmpose.registry import DATASETS, TRANSFORMS, VISUALIZERS
+from mmpose.structures import PoseDataSample
+
+from mspose_plugin.errors import InputError
+
+KINDS = dict(original=(0., 0.), occlusion=(1., 0.), duplicate=(0., 1.))
+"""Probabilities of occlusion and duplicate for each cell."""
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--out', required=True, help='picture to write (.png or .jpg)')
+    parser.add_argument('--num', type=int, default=8, help='number of persons (default: 8)')
+    parser.add_argument('--columns', type=int, default=2, help='persons in a row (default: 2)')
+    parser.add_argument('--size', type=int, default=288, help='height of a cell in pixels '
+                        '(default: 288)')
+    parser.add_argument('--seed', type=int, default=0, help='which persons and patches '
+                        '(default: 0)')
+    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
+                        help='data and pipeline to use (default: train)')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='change config entries')
+    # what else cli.load_config reads
+    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Load, mask, draw and save."""
+    args = parse_args()
+    if min(args.num, args.columns) < 1 or args.size < 64:
+        raise InputError('--num and --columns must be at least 1, --size at least 64')
+    if not args.out.endswith(('.png', '.jpg')):
+        raise InputError(f'--out {args.out}: expected a .png or .jpg file')
+    cfg = cli.load_config(args)
+    init_default_scope('mmpose')
+    cli.check_data(cfg, args.split)
+    masking = next(find(cfg.to_dict(), 'KeypointMasking'), dict(type='KeypointMasking'))
+    dataset = build_dataset(cfg, args.split)
+    visualizer = VISUALIZERS.build(dict(
+        type='PoseLocalVisualizer', name='browse_masking', line_width=1,
+        radius=max(args.size // 110, 1)))
+    visualizer.set_dataset_meta(dataset.metainfo)
+    np.random.seed(args.seed)
+    chosen = np.random.permutation(len(dataset))[:args.num]
+    rows = [draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen]
+    rows += [np.full_like(rows[0], 255)] * (-len(rows) % args.columns)
+    grid = np.vstack([np.hstack(rows[i:i + args.columns])
+                      for i in range(0, len(rows), args.columns)])
+    picture = cv2.imencode(args.out[-4:], grid)[1]
+    get_file_backend(args.out).put(picture.tobytes(), args.out)
+
+
+def find(node: Any, kind: str) -> Iterator[dict]:
+    """Yield the dictionaries of a config with that ``type``, at any depth."""
+    if isinstance(node, dict) and node.get('type') == kind:
+        yield node
+    children = node.values() if isinstance(node, dict) else node
+    if isinstance(node, (dict, list, tuple)):
+        for child in children:
+            yield from find(child, kind)
+
+
+def build_dataset(cfg: Config, split: str) -> BaseDataset:
+    """Build a data set whose pipelines end with ``TopdownAffine``.
+
+    Raises:
+        InputError: the config has no such split, or no ``TopdownAffine`` in it.
+    """
+    loader = cfg.get(f'{split}_dataloader')
+    dataset = loader.dataset.to_dict() if loader else {}
+    if not next(find(dataset, 'TopdownAffine'), None):
+        raise InputError(f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint '
+                         'masking is for top-down data')
+    return DATASETS.build(cut(dataset))
+
+
+def cut(node: Any) -> Any:
+    """Return a config without the steps that follow ``TopdownAffine`` in any pipeline."""
+    if isinstance(node, dict):
+        return {key: cut(value) for key, value in node.items()}
+    if isinstance(node, (list, tuple)):
+        for i, step in enumerate(node):
+            if isinstance(step, dict) and step.get('type') == 'TopdownAffine':
+                return list(node[:i + 1])
+        return [cut(item) for item in node]
+    return node
+
+
+def draw_person(results: dict, masking: dict, visualizer: Any, size: int) -> np.ndarray:
+    """Draw one person's input, occlusions and duplicates side by side, BGR."""
+    height, width = results['img'].shape[:2]
+    zoom = size / height
+    instances = InstanceData(
+        keypoints=(results['transformed_keypoints'] + 0.5) * zoom - 0.5,
+        keypoints_visible=results['keypoints_visible'])
+    cells, images = [], []
+    for kind, (occlusion, duplicate) in KINDS.items():
+        step = TRANSFORMS.build(
+            {**masking, 'occlusion_prob': occlusion, 'duplicate_prob': duplicate})
+        image = cv2.resize(step(dict(results))['img'], (round(width * zoom), size),
+                           interpolation=cv2.INTER_CUBIC)
+        sample = PoseDataSample(gt_instances=instances)
+        cell = visualizer.add_datasample('', image[..., ::-1].copy(), sample,
+                                         draw_pred=False)[..., ::-1].copy()
+        unchanged = kind != 'original' and np.array_equal(image, images[0])
+        images.append(image)
+        cell = np.pad(cell, ((20, 0), (0, 2), (0, 0)))  # room for the title
+        cv2.putText(cell, f'{kind}: no room' if unchanged else kind, (6, 15),
+                    cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        cells.append(cell)
+    return np.pad(np.hstack(cells), ((0, 4), (0, 4), (0, 0)), constant_values=255)
+
+
+if __name__ == '__main__':
+    cli.run(main)

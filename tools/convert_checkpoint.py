@@ -1,0 +1,95 @@
+"""Convert published PyTorch weights: ``python tools/convert_checkpoint.py SRC DST``.
+
+Reads weights of the stacked hourglass as princeton-vl/pytorch_stacked_hourglass and
+bearpaw/pytorch-pose publish them, and writes a checkpoint for ``load_from`` or for
+``tools/test.py``. Names every tensor that was dropped or initialised, and prints the config
+entries that go with the weights.
+"""
+import argparse
+import io
+import os.path as osp
+import textwrap
+
+import torch
+from mmengine.fileio import get_file_backend
+
+import mspose_plugin  # noqa: F401  registers the networks
+from mspose_plugin import cli
+from mspose_plugin.checkpoint_io import load_checkpoint_file
+from mspose_plugin.convert import Converted, convert
+from mspose_plugin.errors import InputError
+from mspose_plugin.layouts import LAYOUTS
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('src', help='published checkpoint')
+    parser.add_argument('dst', help='checkpoint to write')
+    parser.add_argument('--layout', choices=['auto', *LAYOUTS], default='auto',
+                        help='where the weights come from (default: auto, told by their names)')
+    parser.add_argument('--levels', type=int, nargs='+', default=[1], metavar='N',
+                        help='supervised levels, coarse to fine and ending in 1, e.g. 8 4 2 1; '
+                        'the predictors of all but the last are initialised (default: 1)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Convert, write and report."""
+    args = parse_args()
+    if osp.isdir(args.dst):
+        raise InputError(f'DST {args.dst}: is a folder; name the checkpoint to write')
+    if osp.realpath(args.src) == osp.realpath(args.dst):
+        raise InputError(f'DST {args.dst}: is SRC itself; name another file')
+    checkpoint = load_checkpoint_file(args.src, map_location='cpu')
+    try:
+        result = convert(checkpoint, args.layout, args.levels)
+    except InputError as e:
+        raise InputError(f'{args.src}: {e}') from e
+    buffer = io.BytesIO()
+    meta = dict(converted_from=LAYOUTS[result.layout].source, backbone=result.backbone)
+    torch.save(dict(meta=meta, state_dict=result.state_dict), buffer)
+    try:
+        get_file_backend(args.dst).put(buffer.getvalue(), args.dst)
+    except OSError as e:
+        raise InputError(f'DST {args.dst}: cannot be written ({e.strerror})') from e
+    print(report(result))
+    print(f'\nwrote {args.dst}')
+
+
+def report(result: Converted) -> str:
+    """Say what became of every tensor, and which config entries the weights need.
+
+    Args:
+        result (Converted): from :func:`mspose_plugin.convert.convert`.
+
+    Returns:
+        str: several lines.
+    """
+    layout = LAYOUTS[result.layout]
+    copied = len(result.state_dict) - len(result.new) - len(result.counters)
+    lines = [f'{copied} tensors of {layout.source} (layout {result.layout}) converted']
+    for names, what in (
+        (result.dropped, 'dropped: the published network holds but never uses'),
+        (result.new, 'initialised: the published network has none of'),
+        (result.counters, 'set to 0: files from before PyTorch 0.4.1 have none of'),
+    ):
+        if names:
+            lines += [f'{len(names)} tensors {what}', *(f'    {name}' for name in names)]
+    lines += ['', f'Config entries for these weights, over {layout.config}:', '']
+    lines += ['model = dict(', _entry('data_preprocessor', layout.data_preprocessor) + ',',
+              _entry('backbone', result.backbone) + ')']
+    if layout.notes:
+        lines.append('')
+    lines += [textwrap.fill(f'Note: {note}.', 100) for note in layout.notes]
+    return '\n'.join(lines)
+
+
+def _entry(name: str, cfg: dict) -> str:
+    values = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
+    return textwrap.fill(f'{name}=dict({values})', 100, initial_indent=' ' * 4,
+                         subsequent_indent=' ' * 8)
+
+
+if __name__ == '__main__':
+    cli.run(main)

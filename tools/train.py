@@ -1,0 +1,92 @@
+"""Train a model: ``python tools/train.py CONFIG``.
+
+Takes the arguments of MMPose's own ``tools/train.py``. Differences: ``--amp`` also works without
+a GPU (bfloat16), missing data and a ``--resume`` with nothing to resume are said in one line.
+"""
+import argparse
+import os.path as osp
+
+try:
+    import mspose_plugin  # noqa: F401  adapts the installed releases before they are imported
+except ImportError as e:
+    raise SystemExit(f'error: {e}') from None
+
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mspose_plugin import cli
+from mspose_plugin.checkpoint_io import find_latest_checkpoint
+from mspose_plugin.errors import InputError
+
+
+def parse_args() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description='Train a pose model')
+    cli.add_common_arguments(parser)
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='continue from this checkpoint, or from the last one in the work '
+                        'directory')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 '
+                        'with loss scaling on a GPU, bfloat16 elsewhere')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during '
+                        'training')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate '
+                        'with the actual total batch size (auto_scale_lr.base_batch_size)')
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Merge the arguments into the config and train."""
+    args = parse_args()
+    cfg = cli.load_config(args)
+    if args.no_validate:
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise InputError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
+                             'the total batch size that its learning rate is meant for')
+        cfg.auto_scale_lr.enable = True
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
+    cli.check_data(cfg, 'train', 'val')
+    Runner.from_cfg(cfg).train()
+
+
+def use_amp(cfg: Config) -> None:
+    """Choose the optimizer wrapper for mixed precision on this machine."""
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = getattr(kind, '__name__', kind)
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
+        raise InputError(f'--amp does not go with optim_wrapper.type={kind!r}; leave --amp away')
+    if kind != 'AutocastOptimWrapper':
+        gpu = torch.cuda.is_available()
+        cfg.optim_wrapper.type = 'AmpOptimWrapper' if gpu else 'AutocastOptimWrapper'
+
+
+def checkpoint_to_resume(resume: str, work_dir: str) -> str:
+    """Return the checkpoint that ``--resume`` means.
+
+    Args:
+        resume (str): the argument; ``'auto'`` for the last one in ``work_dir``.
+        work_dir (str): the run's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    if resume == 'auto':
+        found = find_latest_checkpoint(work_dir)
+        if not found:
+            raise InputError(f'--resume: {work_dir} holds no finished checkpoint; start without '
+                             '--resume, or name a checkpoint')
+        return found
+    if '://' not in resume and not osp.isfile(resume):
+        raise InputError(f'--resume: checkpoint {resume} does not exist; name another one')
+    return resume
+
+
+if __name__ == '__main__':
+    cli.run(main)
