@@ -1,0 +1,493 @@
+"""Conditional and multi-scale testing: geometry, cost, fusion, borders, the inference API."""
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmpose.apis import inference_topdown
+from mmpose.apis.inferencers import Pose2DInferencer
+from mmpose.models import HeatmapHead
+from mmpose.registry import METRICS, MODELS, TRANSFORMS
+
+from mspose_plugin.errors import InputError
+from mspose_plugin.models.pose_estimators.conditional import PERTURBATIONS, ConditionalTesting
+from mspose_plugin.models.pose_estimators.multi_scale import SCALES
+
+sys.path.insert(0, str(Path(__file__).parent))
+from dots import BOX, POINTS, SIZE, build, draw, write  # noqa: E402
+
+FLIP = dict(flip_test=True, flip_mode='heatmap')
+
+
+def run(model, image, *boxes):
+    """Return predicted keypoints, scores and trials of each box."""
+    results = inference_topdown(model, image, np.array(boxes or [BOX]))
+    preds = [r.pred_instances for r in results]
+    return (np.concatenate([p.keypoints for p in preds]),
+            np.concatenate([p.keypoint_scores for p in preds]),
+            [int(p.num_trials[0]) if 'num_trials' in p else None for p in preds])
+
+
+def spy(model):
+    """Collect the samples of every trial."""
+    trials, estimate = [], model._estimate
+
+    def wrapper(inputs, samples, boxes, crops):
+        results = estimate(inputs, samples, boxes, crops)
+        if boxes is not crops.boxes:
+            trials.extend(results)
+        return results
+
+    model._estimate = wrapper
+    return trials
+
+
+@pytest.mark.parametrize('test_cfg', [{}, FLIP, dict(output_heatmaps=True),
+                                      dict(conditional=None, multi_scale=False)])
+def test_without_options_it_is_its_parent(test_cfg):
+    image = draw()
+    ours, theirs = build(test_cfg), build(test_cfg, kind='TopdownPoseEstimator', keep=False)
+    a, = inference_topdown(ours, image, BOX[None])
+    b, = inference_topdown(theirs, image, BOX[None])
+    assert np.array_equal(a.pred_instances.keypoints, b.pred_instances.keypoints)
+    assert set(a.pred_instances.keys()) == set(b.pred_instances.keys())
+    # the reference to the image is gone
+    assert set(a.gt_instances.keys()) == set(b.gt_instances.keys())
+    assert ours.backbone.batches == theirs.backbone.batches
+
+
+@pytest.mark.parametrize('codec', ['msra', 'udp'])
+@pytest.mark.parametrize('input_size', [(96, 96), (96, 128)])
+def test_every_trial_finds_the_same_place(codec, input_size):
+    perturbations = [*PERTURBATIONS, (0.11, -0.07, 0.9), (-0.1, 0.1, 1.3)]
+    model = build(dict(conditional=dict(thresholds=2., perturbations=perturbations)), codec,
+                  input_size)
+    trials = spy(model)
+    keypoints, _, count = run(model, draw())
+    assert len(trials) == len(perturbations) == count[0]
+    for trial in trials:
+        found = trial.pred_instances.keypoints[0]
+        assert np.abs(found - POINTS).max() < 0.4
+    assert np.abs(keypoints[0] - POINTS).max() < 0.3
+    centers = np.array([t.metainfo['input_center'] for t in trials])
+    scales = np.array([t.metainfo['input_scale'] for t in trials])
+    want = np.array(perturbations)
+    base = np.array([100, 120]) * 1.25
+    base = np.maximum(base, base[::-1] * [input_size[0] / input_size[1],
+                                          input_size[1] / input_size[0]])
+    assert np.allclose(centers, [170, 140] + want[:, :2] * base, atol=1e-3)
+    assert np.allclose(scales, base * want[:, 2:], rtol=1e-5)
+
+
+def test_trials_see_pixels_that_the_first_crop_did_not():
+    points = [POINTS[0], POINTS[1], (265., 140.)]  # the third is right of the padded box
+    conditional = dict(thresholds=0.5, perturbations=[(0.2, 0, 1), (0, 0, 1.5)])
+    image = draw(points)
+    first, scores, _ = run(build(), image)
+    assert scores[0, 2] < 0.1 and abs(first[0, 2, 0] - 265) > 10
+    keypoints, scores, trials = run(build(dict(conditional=conditional)), image)
+    assert np.abs(keypoints[0, 2] - points[2]).max() < 0.5 and scores[0, 2] > 0.9
+    assert np.array_equal(keypoints[0, :2], first[0, :2]), 'confident keypoints stay as they are'
+    assert trials == [2]
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_only_persons_below_threshold_cost_passes(flip):
+    """Three persons in one image; the second has a faint third keypoint."""
+    shifts = np.array([[0, 0], [0, 100], [120, 0]])
+    image = draw()
+    for shift, peak in zip(shifts[1:], (0.4, 0.9)):
+        image = np.maximum(image, draw(POINTS + shift, (1, 1, peak)))
+    boxes = [BOX + np.tile(s, 2) for s in shifts]
+    test_cfg = dict(conditional=dict(thresholds=[0.8, 0.8, 0.7], batch_size=4),
+                    **(FLIP if flip else {}))
+    model = build(test_cfg)
+    keypoints, _, trials = run(model, image, *boxes)
+    times = 2 if flip else 1
+    assert trials == [0, 6, 0]
+    assert model.backbone.count == (3 + 6) * times
+    assert max(model.backbone.batches) <= 4
+    plain, _, _ = run(build(FLIP if flip else {}), image, *boxes)
+    assert np.array_equal(keypoints[[0, 2]], plain[[0, 2]])
+    results = inference_topdown(model, image, np.array(boxes))
+    passes = [int(r.pred_instances.num_passes[0]) for r in results]
+    assert passes == [times, 7 * times, times]
+
+    metric = METRICS.build(dict(type='TestingCost'))
+    metric.process(None, [r.to_dict() for r in results])
+    assert metric.evaluate(3) == pytest.approx({
+        'cost/trials': 2, 'cost/passes': 3 * times, 'cost/retried': 100 / 3})
+
+
+@pytest.mark.parametrize('options,expected', [
+    (dict(max_trials=3), 3), (dict(max_trials=100), 6), (dict(max_trials=1), 1),
+    (dict(trials_per_round=4), 6), (dict(trials_per_round=None), 6),
+    (dict(batch_size=1), 6), (dict(batch_size=1000), 6)])
+def test_budget(options, expected):
+    model = build(dict(conditional=dict(thresholds=2., **options)))
+    _, _, trials = run(model, draw(), BOX, BOX + 5)
+    assert trials == [expected] * 2 and model.backbone.count == 2 * (1 + expected)
+
+
+def test_a_person_is_done_once_every_keypoint_reached_its_threshold():
+    points = [POINTS[0], POINTS[1], (265., 140.)]
+    perturbations = [(-0.2, 0, 1), (0.2, 0, 1), (0, 0, 1.5), (0, 0, 1.6)]
+    for step, expected in ((1, 2), (2, 2), (3, 3), (4, 4)):
+        model = build(dict(conditional=dict(
+            thresholds=0.5, perturbations=perturbations, trials_per_round=step)))
+        assert run(model, draw(points))[2] == [expected]
+
+
+def test_threshold_zero_never_asks():
+    model = build(dict(conditional=dict(thresholds=[0.5, 0.5, 0])))
+    assert run(model, draw(peaks=(1, 1, 0.1)))[2] == [0]
+
+
+@pytest.mark.parametrize('agreement', [0., 0.05, 100.])
+def test_fusion_equals_the_formula(agreement):
+    rng = np.random.default_rng(0)
+    cfg = ConditionalTesting(thresholds=[0.5], score_threshold=0.4, agreement=agreement)
+    keypoints = rng.uniform(0, 25, (7, 5, 2)).astype(np.float32)
+    scores = rng.uniform(0, 1, (7, 5)).astype(np.float32)
+    scores[:, 4] = rng.uniform(0, 0.4, 7)  # no trial of the fifth counts
+    scores[2, 1] = np.nan
+    fused, confidence = cfg.fuse(keypoints, scores, 200.)
+    for k in range(5):
+        good = [t for t in range(7) if scores[t, k] > 0.4]
+        near = {t: [j for j in good if np.hypot(*(keypoints[t, k] - keypoints[j, k])) <=
+                    agreement * 200] for t in good}
+        backing = {t: round(float(scores[near[t], k].sum()), 5) for t in good}
+        best = max(good, key=lambda t: (backing[t], scores[t, k]), default=None)  # noqa: B023
+        used = near[best] if good else [np.nanargmax(scores[:, k])]
+        weights = scores[used, k] / scores[used, k].sum()
+        assert np.allclose(fused[k], weights @ keypoints[used, k], atol=1e-4)
+        assert confidence[k] == pytest.approx(weights @ scores[used, k])
+    if agreement == 0:
+        best = np.nanargmax(scores, axis=0)
+        assert np.allclose(fused, keypoints[best, range(5)], atol=1e-5)
+
+
+def test_a_confident_mistake_is_outvoted():
+    cfg = ConditionalTesting(thresholds=[0.5])
+    keypoints = np.array([[[10, 10]], [[90, 90]], [[11, 10]], [[10, 12]]], np.float32)
+    scores = np.array([[0.4], [0.7], [0.4], [0.4]], np.float32)
+    fused, confidence = cfg.fuse(keypoints, scores, 100.)
+    assert fused[0] == pytest.approx([31 / 3, 32 / 3], abs=1e-4) and confidence[0] < 0.5
+    fused, _ = cfg.fuse(keypoints[:2], scores[:2], 100.)
+    assert fused[0].tolist() == [90, 90]
+
+
+def test_fusion_of_scores_that_are_not_numbers():
+    cfg = ConditionalTesting(thresholds=[0.5])
+    keypoints = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    scores = np.array([[np.nan, np.nan, 0.2], [np.nan, 0.3, np.inf]], np.float32)
+    fused, confidence = cfg.fuse(keypoints, scores, 10.)
+    assert fused.tolist() == [[0, 1], [8, 9], [4, 5]]
+    assert np.isnan(confidence[0]) and confidence[1:].tolist() == pytest.approx([0.3, 0.2])
+
+
+def reference_heatmaps(model, image, scales, flip):
+    """Average the scales' heatmaps, warped by OpenCV, one image and one scale at a time."""
+    udp = model._use_udp
+    total = cover = 0
+    for scale in scales:
+        plain = build(dict(output_heatmaps=True, **(FLIP if flip else {})),
+                      'udp' if udp else 'msra', kind='TopdownPoseEstimator', keep=False)
+        pipeline = Compose(plain.cfg.test_dataloader.dataset.pipeline[:1])
+        rest = Compose(plain.cfg.test_dataloader.dataset.pipeline[2:])
+        data = pipeline(dict(img=image, flip_indices=[0, 1, 2]))
+        data.update(bbox_center=np.array([[170., 140.]]), bbox=BOX[None], bbox_score=np.ones(1),
+                    bbox_scale=np.array([[150., 150.]]) * scale)
+        with torch.no_grad():
+            result, = plain.test_step(pseudo_collate([rest(data)]))
+        maps = np.asarray(result.pred_fields.heatmaps)
+        size = maps.shape[-1]
+        center = (size - 1) / 2 if udp else size / 2
+        back = np.array([[scale, 0, center * (1 - scale)], [0, scale, center * (1 - scale)]])
+
+        *warped, seen = (cv2.warpAffine(m, back, (size, size), flags=cv2.INTER_LINEAR)
+                         for m in [*maps, np.ones((size, size), np.float32)])
+        total, cover = total + np.stack(warped), cover + seen
+    return total / np.maximum(cover, 1e-6)
+
+
+@pytest.mark.parametrize('codec', ['msra', 'udp'])
+@pytest.mark.parametrize('flip', [False, True])
+@pytest.mark.parametrize('scales', [None, (0.7, 1.4)])
+def test_multi_scale_equals_the_slow_way(codec, flip, scales):
+    image = draw()
+    cfg = dict(scales=scales) if scales else True
+    model = build(dict(multi_scale=cfg, output_heatmaps=True, **(FLIP if flip else {})), codec)
+    result, = inference_topdown(model, image, BOX[None])
+    want = reference_heatmaps(model, image, scales or SCALES, flip)
+    got = np.asarray(result.pred_fields.heatmaps)
+    assert np.abs(got - want).max() < 0.02 and want.max() > 0.8  # OpenCV's bilinear steps are 1/32
+    keypoints, _ = model.head.decoder.decode(want)
+    scale, center = np.array([150., 150.]), np.array([170., 140.])
+    keypoints = keypoints / 96 * scale + center - scale / 2
+    assert np.abs(result.pred_instances.keypoints - keypoints).max() < 0.3
+    if codec == 'udp' or not flip:  # without UDP the mirror image is off by most of a pixel
+        assert np.abs(result.pred_instances.keypoints[0] - POINTS).max() < 0.5
+    passes = len(scales or SCALES) * (1 + flip)
+    assert model.backbone.count == passes == result.pred_instances.num_passes[0]
+
+
+def test_multi_scale_of_one_is_the_parent():
+    a, b = (run(build(dict(multi_scale=dict(scales=[s]))), draw())[0] for s in (1., 1.000001))
+    assert np.allclose(a, b, atol=1e-2)
+
+
+def test_conditional_trials_are_multi_scale_too():
+    test_cfg = dict(conditional=dict(thresholds=[0.1, 0.1, 2.], max_trials=2),
+                    multi_scale=dict(scales=(0.9, 1., 1.1)), **FLIP)
+    model = build(test_cfg, 'udp')
+    keypoints, _, trials = run(model, draw(), BOX, BOX + 3)
+    assert trials == [2, 2] and model.backbone.count == 2 * 3 * (1 + 2) * 2
+    assert np.abs(keypoints - POINTS).max() < 0.5
+
+
+@pytest.mark.parametrize('test_cfg', [dict(conditional=dict(thresholds=2.)),
+                                      dict(multi_scale=True)])
+def test_persons_at_the_border_and_outside(test_cfg):
+    """Boxes that reach out, lie outside, have no size; other persons are not disturbed."""
+    boxes = [BOX, (-60, -50, 60, 60), (SIZE[0] - 40, 250, SIZE[0] + 80, 340),
+             (-500, -500, -400, -400), (50, 50, 50, 50)]
+    model = build(test_cfg)
+    keypoints, scores, trials = run(model, draw(), *boxes)
+    assert np.isfinite(scores).all()
+    assert np.abs(keypoints[0] - POINTS).max() < 0.5
+    if 'conditional' in test_cfg:
+        assert trials == [6, 6, 6, 0, 0]
+
+
+def test_perturbations_that_leave_the_image_are_passed_over():
+    model = build(dict(conditional=dict(
+        thresholds=2., perturbations=[(9, 0, 1), (0, -9, 1), (0.1, 0, 1), (0, 9, 0.5)])))
+    keypoints, _, trials = run(model, draw())
+    assert trials == [1] and model.backbone.count == 2
+    assert np.abs(keypoints[0] - POINTS).max() < 0.5
+
+
+def test_a_person_outside_is_found_by_a_perturbation():
+    model = build(dict(conditional=dict(thresholds=0.5, perturbations=[(2., 0, 1)])))
+    keypoints, _, trials = run(model, draw(), BOX - [300, 0, 300, 0])
+    assert trials == [1] and np.abs(keypoints[0] - POINTS).max() < 0.4
+
+
+@pytest.mark.parametrize('test_cfg', [dict(conditional=dict(thresholds=2.), **FLIP),
+                                      dict(multi_scale=True)])
+def test_files_and_arrays_agree(tmp_path, test_cfg):
+    path = write(tmp_path / 'a.png')
+    from_file = run(build(test_cfg), path, BOX, BOX + 9)
+    without_step = run(build(test_cfg, keep=False), path, BOX, BOX + 9)
+    from_array = run(build(test_cfg), draw(), BOX, BOX + 9)
+    from_float = run(build(test_cfg), draw().astype(np.float32), BOX, BOX + 9)
+    for other in (without_step, from_array):
+        assert np.array_equal(from_file[0], other[0]) and from_file[2] == other[2]
+    assert np.allclose(from_file[0], from_float[0], atol=0.1)
+
+
+def test_grey_array_and_whole_image():
+    model = build(dict(conditional=dict(thresholds=2.)))
+    grey = draw(peaks=(1, 0, 0))[..., 0]
+    result, = inference_topdown(model, grey)
+    assert np.abs(result.pred_instances.keypoints[0] - POINTS[0]).max() < 2
+    assert result.pred_instances.num_trials[0] == 6
+
+
+def test_an_image_is_read_once_for_a_batch(tmp_path):
+    path = write(tmp_path / 'a.png')
+    model = build(dict(conditional=dict(thresholds=2.)))
+    read, calls = model._loader.read, []
+    model._loader.read = lambda p: calls.append(p) or read(p)
+    run(model, path, BOX, BOX + 1, BOX + 2)
+    assert calls == [path]
+    model = build(dict(conditional=dict(thresholds=0.1)))
+    model._loader.read = lambda p: pytest.fail('no person needs another look')
+    run(model, path)
+
+
+def test_array_without_the_step_is_explained():
+    model = build(dict(conditional=dict(thresholds=2.)), keep=False)
+    with pytest.raises(InputError, match='KeepOriginalImage.*first in the test pipeline'):
+        run(model, draw())
+
+
+@pytest.mark.parametrize('change', ['other', 'size', 'rotated', 'gone'])
+def test_another_image_than_the_network_saw_is_noticed(tmp_path, change):
+    path = write(tmp_path / 'a.png')
+    model = build(dict(conditional=dict(thresholds=2.)))
+    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
+    info = dict(img_path=path, bbox=BOX[None], bbox_score=np.ones(1), flip_indices=[0, 1, 2])
+    if change == 'rotated':
+        info['bbox_rotation'] = np.array([30.])
+    batch = pseudo_collate([pipeline(info)])
+    if change == 'other':
+        write(path, points=POINTS[::-1] + 8)
+    elif change == 'size':
+        write(path, points=POINTS / 2, size=(200, 150))
+    elif change == 'gone':
+        Path(path).unlink()
+    expected = 'cannot read image' if change == 'gone' else 'does not give what the network'
+    with torch.no_grad(), pytest.raises(InputError, match=expected) as e:
+        model.test_step(batch)
+    assert path in str(e.value) and '\n' not in str(e.value)
+
+
+def test_keep_original_image_costs_nothing():
+    step = TRANSFORMS.build(dict(type='KeepOriginalImage'))
+    info = dict(img_path='a.png')
+    assert step(dict(info)) == info, 'a file needs nothing but its path'
+    image = draw()
+    model = build(kind='TopdownPoseEstimator')
+    packed = Compose(model.cfg.test_dataloader.dataset.pipeline)(
+        dict(img=image, bbox=BOX[None], bbox_score=np.ones(1), flip_indices=[0, 1, 2]))
+    assert packed['data_samples'].gt_instances.original_image[0] is image, 'a reference, no copy'
+    assert 'bboxes' in packed['data_samples'].gt_instances
+    assert repr(step) == 'KeepOriginalImage()'
+    with pytest.raises(InputError, match='first step'):
+        step(dict(img=image, img_shape=image.shape[:2]))
+
+
+def test_pose2d_inferencer_takes_arrays_and_files(tmp_path, repository, monkeypatch):
+    """MMPose's inferencer makes a path up for arrays; a file of that name must not be read."""
+    monkeypatch.chdir(tmp_path)
+    write('000000.jpg', points=POINTS[::-1] + 9)
+    cfg = Config.fromfile(str(repository / 'configs/msspose_hourglass8_mpii.py'))
+    cfg.model.type = 'ConditionalTopdownPoseEstimator'
+    cfg.model.backbone.update(num_stacks=1, channels=16)
+    cfg.model.head = dict(type='MSSHead', decoder=cfg.model.head.decoder)
+    cfg.model.test_cfg.conditional = dict(thresholds=2., max_trials=2)
+    cfg.data_mode, cfg.dataset_type = 'topdown', 'ZeroBasedMpiiDataset'
+    pipeline = cfg.test_dataloader.dataset.pipeline
+    steps = [step for step in pipeline if step.type != 'KeepOriginalImage']
+    path = write('a.png')
+    got = []
+    for first, source in (([dict(type='KeepOriginalImage')], draw()), ([], path)):
+        cfg.test_dataloader.dataset.pipeline = [*first, *steps]
+        torch.manual_seed(0)
+        inferencer = Pose2DInferencer(cfg, device='cpu', det_model='whole_image')
+        inferencer.show_progress = False
+        result = next(inferencer(source, return_datasamples=True))['predictions'][0]
+        assert result.pred_instances.num_trials.tolist() == [2]
+        assert 'original_image' not in result.gt_instances
+        got.append(result.pred_instances.keypoints)
+    assert np.array_equal(*got)
+    with pytest.raises(InputError, match='KeepOriginalImage'):
+        next(inferencer(draw(), return_datasamples=True))
+
+
+def test_msshead_on_the_hourglass(tmp_path):
+    model = MODELS.build(dict(
+        type='ConditionalTopdownPoseEstimator',
+        backbone=dict(type='MultiScaleHourglass', num_keypoints=3, num_stacks=1, channels=8),
+        head=dict(type='MSSHead', decoder=dict(type='MSRAHeatmap', input_size=(64, 64),
+                                               heatmap_size=(16, 16), sigma=1)),
+        data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0] * 3, std=[255] * 3),
+        test_cfg=dict(conditional=dict(thresholds=9., score_threshold=0.), multi_scale=True,
+                      **FLIP))).eval()
+    source = build(input_size=(64, 64))
+    model.cfg, model.dataset_meta = source.cfg, source.dataset_meta
+    keypoints, _, trials = run(model, write(tmp_path / 'a.png'), BOX, BOX + 5)
+    assert keypoints.shape == (2, 3, 2) and trials == [6, 6]
+
+
+def test_output_heatmaps_and_chosen_keypoints():
+    test_cfg = dict(conditional=dict(thresholds=[2., 0.]), output_heatmaps=True,
+                    output_keypoint_indices=[2, 0])
+    result, = inference_topdown(build(test_cfg), draw(), BOX[None])
+    pred = result.pred_instances
+    assert np.abs(pred.keypoints[0] - POINTS[[2, 0]]).max() < 0.5
+    assert result.pred_fields.heatmaps.shape == (2, 48, 48)
+    assert np.array_equal(pred.keypoints_visible, pred.keypoint_scores)
+
+
+@pytest.mark.parametrize('conditional,message', [
+    (dict(), 'thresholds is missing'),
+    (dict(thresholds=[]), 'thresholds=\\[\\]: expected'),
+    (dict(thresholds=[0.1, None]), 'thresholds=.*: expected'),
+    (dict(thresholds=[[0.1], [0.2]]), 'thresholds=.*: expected'),
+    (dict(thresholds=[float('nan')] * 3), 'thresholds=.*: expected'),
+    (dict(thresholds='no/such/file.json'), 'not found.*calibrate_thresholds'),
+    (dict(thresholds=0.5, score_threshold=-1), 'score_threshold=-1: expected'),
+    (dict(thresholds=0.5, score_threshold='a'), 'score_threshold=.*: expected'),
+    (dict(thresholds=0.5, perturbations=[]), 'perturbations=.*: expected'),
+    (dict(thresholds=0.5, perturbations=[(0, 0)]), 'perturbations=.*: expected'),
+    (dict(thresholds=0.5, perturbations=[(0, 0, 0)]), 'factor positive'),
+    (dict(thresholds=0.5, perturbations=[(0, float('inf'), 1)]), 'perturbations=.*: expected'),
+    (dict(thresholds=0.5, max_trials=0), 'max_trials=0: expected a positive integer'),
+    (dict(thresholds=0.5, trials_per_round=True), 'trials_per_round=True: expected'),
+    (dict(thresholds=0.5, batch_size=2.5), 'batch_size=2.5: expected'),
+    (dict(thresholds=0.5, agreement=-0.1), 'agreement=-0.1: expected'),
+    (dict(threshold=0.5), 'expected a dict of thresholds, score_threshold'),
+    ('thresholds.json', 'expected a dict')])
+def test_bad_options_are_said_in_one_line(conditional, message):
+    with pytest.raises(InputError, match=message) as e:
+        build(dict(conditional=conditional))
+    assert '\n' not in str(e.value)
+
+
+@pytest.mark.parametrize('text,message', [
+    ('', 'is empty'), ('{', 'is not JSON'), ('[]', 'has no thresholds'),
+    ('{}', 'has no thresholds'), ('{"thresholds": [], "score_threshold": 0}', 'has no thresholds'),
+    ('{"thresholds": [0.1, "a"], "score_threshold": 0}', 'has no thresholds'),
+    ('{"thresholds": [0.1]}', 'has no thresholds')])
+def test_broken_threshold_files(tmp_path, text, message):
+    path = tmp_path / 't.json'
+    path.write_text(text)
+    with pytest.raises(InputError, match=message) as e:
+        build(dict(conditional=dict(thresholds=str(path))))
+    assert str(path) in str(e.value) and 'calibrate_thresholds.py' in str(e.value)
+    assert '\n' not in str(e.value)
+
+
+def test_threshold_file_and_options_beside_it(tmp_path):
+    path = tmp_path / 't.json'
+    path.write_text(json.dumps(dict(thresholds=[0.1, 0.2, 0.3], score_threshold=0.25, x=1)))
+    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path)))
+    assert cfg.thresholds.tolist() == [0.1, 0.2, 0.3] and cfg.score_threshold == 0.25
+    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), score_threshold=0.5))
+    assert cfg.score_threshold == 0.5
+
+
+def test_wrong_number_of_thresholds():
+    model = build(dict(conditional=dict(thresholds=[0.5] * 16)))
+    with pytest.raises(InputError, match='has 16 values, the model predicts 3 keypoints'):
+        run(model, draw())
+
+
+@pytest.mark.parametrize('scales', [(), (0,), (-1, 1), ('a',), 3, dict(scale=(1,)), [float('nan')]])
+def test_bad_scales(scales):
+    with pytest.raises(InputError, match='test_cfg.multi_scale=.*expected'):
+        build(dict(multi_scale=scales))
+
+
+def test_multi_scale_needs_heatmaps():
+    simcc = dict(type='SimCCHead', in_channels=3, out_channels=3, input_size=(96, 96),
+                 in_featuremap_size=(48, 48), deconv_out_channels=None,
+                 decoder=dict(type='SimCCLabel', input_size=(96, 96), sigma=2.))
+    with pytest.raises(InputError, match='SimCCLabel'):
+        build(dict(multi_scale=True), head=simcc)
+    with pytest.raises(InputError, match='UDPHeatmap'):
+        build(dict(multi_scale=True), 'udp', heatmap_type='combined')
+    build(dict(conditional=dict(thresholds=0.5)), head=simcc)  # needs keypoints and scores alone
+
+    class NoHeatmaps(HeatmapHead):
+        def predict(self, feats, samples, test_cfg=None):
+            return super().predict(feats, samples, test_cfg={})
+
+    model = build(dict(multi_scale=True))
+    model.head.__class__ = NoHeatmaps
+    with pytest.raises(InputError, match='NoHeatmaps gives no heatmaps'):
+        run(model, draw())
+
+
+def test_testing_cost_needs_counts():
+    metric = METRICS.build(dict(type='TestingCost'))
+    with pytest.raises(InputError, match='ConditionalTopdownPoseEstimator'):
+        metric.process(None, [dict(pred_instances=dict(keypoints=np.zeros((1, 3, 2))))])

@@ -1,0 +1,118 @@
+"""The published configs, shrunk, from synthetic data in each set's format to a prediction."""
+import json
+
+import cv2
+import numpy as np
+import pytest
+from mmengine.config import Config
+from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
+from tiny_run import REPOSITORY, TEST, TRAIN, run
+
+from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
+
+KEYS = dict(mpii='PCKh', flic='PCK', coco='coco/AP')
+KEYPOINTS = dict(mpii=16, flic=11, coco=17)
+SHRUNK = '''
+_base_ = '{repository}/configs/msspose_hourglass8_{layout}.py'
+
+model = dict(
+    backbone=dict(num_stacks=1, channels=8),
+    head=dict(channels=8, context_channels=8))
+train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
+val_dataloader = dict(num_workers=0, persistent_workers=False)
+test_dataloader = dict(num_workers=0, persistent_workers=False)
+train_cfg = dict(max_epochs=3)
+for _stage in _base_.default_hooks.stages.stages:
+    _stage.epochs = 1
+default_hooks = dict(logger=dict(interval=1))
+'''
+
+
+@pytest.fixture(scope='module', params=sorted(KEYS))
+def trained(request, tmp_path_factory):
+    """Return the layout and a folder in which its config has been trained."""
+    layout = request.param
+    folder = tmp_path_factory.mktemp(layout)
+    write_dataset(Recipe(layout=layout, train=4, val=3, seed=1), folder / f'data/{layout}',
+                  workers=1)
+    config = folder / 'shrunk.py'
+    config.write_text(SHRUNK.format(repository=REPOSITORY, layout=layout))
+    done = run([TRAIN, config, '--work-dir', folder / 'run'], folder)
+    assert done.status == 0, done.err
+    return layout, folder, done.out + done.err
+
+
+def test_all_three_stages_train_and_are_evaluated(trained):
+    layout, folder, log = trained
+    assert (folder / 'run/last_checkpoint').read_text().endswith('epoch_3.pth')
+    scalars = [json.loads(line) for line in
+               next((folder / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    training = [line for line in scalars if 'loss' in line]
+    # the regression network has no loss in the first stage
+    assert ['loss_msr_64x64' in line for line in training] == [
+        line['epoch'] > 1 for line in training]
+    assert len([line for line in scalars if KEYS[layout] in line]) == 3
+
+
+def test_test_py_gives_the_metric(trained):
+    layout, folder, _ = trained
+    done = run([TEST, folder / 'shrunk.py', folder / 'run/epoch_3.pth', '--out', 'm.json'], folder)
+    assert done.status == 0, done.err
+    assert KEYS[layout] in json.loads((folder / 'm.json').read_text())
+
+
+@pytest.mark.parametrize('option', [
+    'model.test_cfg.multi_scale=True',
+    'model.test_cfg.conditional.thresholds=1.',
+])
+def test_other_ways_of_testing_by_option(trained, option):
+    layout, folder, _ = trained
+    done = run([TEST, folder / 'shrunk.py', folder / 'run/epoch_3.pth', '--out', 'n.json',
+                '--cfg-options', option, 'model.test_cfg.conditional.max_trials=1'
+                if 'conditional' in option else 'model.test_cfg.flip_test=False'], folder)
+    assert done.status == 0, done.err
+    assert KEYS[layout] in json.loads((folder / 'n.json').read_text())
+
+
+@pytest.fixture(scope='module')
+def images(trained):
+    """Return the paths of some of the images."""
+    _, folder, _ = trained
+    return sorted((folder / 'data').rglob('*.jpg'))[:2]
+
+
+def test_init_model_and_inference_topdown(trained, images):
+    layout, folder, _ = trained
+    model = init_model(str(folder / 'shrunk.py'), str(folder / 'run/epoch_3.pth'), device='cpu')
+    from_file, = inference_topdown(model, str(images[0]))
+    from_array, = inference_topdown(model, cv2.imread(str(images[0])))
+    assert from_file.pred_instances.keypoints.shape == (1, KEYPOINTS[layout], 2)
+    assert np.array_equal(from_file.pred_instances.keypoints, from_array.pred_instances.keypoints)
+
+
+def test_mmpose_inferencer_on_files_arrays_and_folders(trained, images, tmp_path):
+    layout, folder, _ = trained
+    inferencer = MMPoseInferencer(
+        pose2d=str(folder / 'shrunk.py'), pose2d_weights=str(folder / 'run/epoch_3.pth'),
+        det_model='whole_image', device='cpu')
+    files = [p['predictions'][0][0]['keypoints'] for p in inferencer([str(i) for i in images])]
+    arrays = [p['predictions'][0][0]['keypoints']
+              for p in inferencer([cv2.imread(str(i)) for i in images])]
+    assert np.shape(files) == (2, KEYPOINTS[layout], 2)
+    assert files == arrays
+    inputs = tmp_path / 'inputs'
+    inputs.mkdir()
+    for image in images:
+        (inputs / image.name).write_bytes(image.read_bytes())
+    results = list(inferencer(str(inputs), out_dir=str(tmp_path / 'out')))
+    assert [r['predictions'][0][0]['keypoints'] for r in results] == files
+    drawn = sorted((tmp_path / 'out/visualizations').iterdir())
+    assert [d.name for d in drawn] == [i.name for i in images]
+    assert not np.array_equal(cv2.imread(str(drawn[0])), cv2.imread(str(images[0])))
+
+
+def test_the_config_says_where_the_inferencer_looks(trained):
+    layout, folder, _ = trained
+    cfg = Config.fromfile(folder / 'shrunk.py')
+    assert cfg.data_mode == 'topdown'
+    assert cfg.dataset_type == cfg.test_dataloader.dataset.type
