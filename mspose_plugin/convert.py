@@ -1,4 +1,4 @@
-"""Published PyTorch weights under the names of this project's networks.
+"""Published PyTorch weights under the names of the networks that MMPose builds.
 
 ``layouts.py`` says how each publication names its modules; :func:`convert` does the rest for all
 of them: every tensor of the source is used or dropped by name, every tensor of the target is
@@ -6,7 +6,7 @@ filled or new by name, and every shape is compared.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,7 @@ class Converted:
         layout (str): name of the layout.
         backbone (dict): config of the backbone that the weights fit.
         state_dict (dict[str, Tensor]): the weights, ``backbone.`` before every name.
-        dropped (list[str]): tensors of the source that its own network never uses.
+        dropped (list[str]): tensors of the source that the target has no use for.
         new (list[str]): tensors of the target that no source tensor was meant for, initialised.
         counters (list[str]): batch-norm counters that the source lacks, set to 0.
     """
@@ -87,28 +87,35 @@ def detect(state: State) -> str:
     return found[0]
 
 
-def convert(checkpoint: Any, layout: str = 'auto', levels: Sequence[int] = (1, )) -> Converted:
-    """Turn published weights into those of one of this project's backbones.
+def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
+    """Turn published weights into those of a backbone that MMPose builds.
 
     Args:
         checkpoint (Any): the checkpoint as loaded, see :func:`weights_of`.
         layout (str): a key of :data:`LAYOUTS`, or ``'auto'`` to tell it from the names.
             Defaults to ``'auto'``.
-        levels (Sequence[int]): supervised levels of the hourglass. The publications have the
-            finest only; the others' predictors are initialised. Defaults to ``(1, )``.
+        **options: what to choose of the backbone, where the layout has a choice
+            (``Layout.options``). ``levels`` (Sequence[int]): supervised levels of the hourglass.
+            The publications have the finest only, which is the default; the others' predictors
+            are initialised.
 
     Returns:
         Converted: the weights and what became of every tensor.
 
     Raises:
-        InputError: tensors unknown, missing or of another shape; all of them are named.
+        InputError: tensors unknown, missing or of another shape, all of them are named; an option
+            that the layout does not have.
     """
     state = weights_of(checkpoint)
     name = detect(state) if layout == 'auto' else layout
     if name not in LAYOUTS:
         raise InputError(f'layout {name!r} is unknown; there are {", ".join(LAYOUTS)}')
     rules = LAYOUTS[name]
-    result = Converted(name, {**rules.backbone(state), 'levels': tuple(levels)})
+    refused = [option for option in options if option not in rules.options]
+    if refused:
+        raise InputError(f'the layout {name} takes no option {", ".join(refused)}; it takes '
+                         f'{", ".join(rules.options) or "none"}')
+    result = Converted(name, {**rules.backbone(state), **options})
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)  # the predictors of extra levels
         model: nn.Module = MODELS.build(result.backbone)

@@ -2,12 +2,16 @@
 
 princeton  princeton-vl/pytorch_stacked_hourglass (models/posenet.py, models/layers.py)
 bearpaw    bearpaw/pytorch-pose (pose/models/hourglass.py), one residual per place (``-b 1``)
+resnest    zhanghang1989/ResNeSt (resnest/torch/models/resnet.py, splat.py), and timm's copies of
+           it (resnest50d, resnest101e, …), which have kept the names
 
-Both predict MPII's 16 joints in MPII's own order. They differ in the widths of the stem, in the
-names, and in what they feed: RGB in [0, 1], which bearpaw shifts by the mean of MPII's training
-images (data/mpii/mean.pth.tar; the standard deviation stored there is not used). Both train
-heatmap cell i on joints at input pixels 4i to 4i + 3 and add the half cell when they decode;
+The hourglasses predict MPII's 16 joints in MPII's own order. They differ in the widths of the
+stem, in the names, and in what they feed: RGB in [0, 1], which bearpaw shifts by the mean of MPII's
+training images (data/mpii/mean.pth.tar; the standard deviation stored there is not used). Both
+train heatmap cell i on joints at input pixels 4i to 4i + 3 and add the half cell when they decode;
 MMPose's ``MSRAHeatmap`` takes the cell for input pixel 4i.
+
+The ResNeSts classify ImageNet; they become MMPose's ``ResNeSt``.
 
 A further publication is one more entry of :data:`LAYOUTS`; ``convert.py`` needs no change.
 """
@@ -18,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mmpose.models.backbones import ResNeSt
 from torch import Tensor
 
 from .errors import InputError
@@ -27,10 +32,14 @@ Names = Iterator[tuple[str, str]]
 """Pairs of module names: the publication's, ours."""
 
 RGB = dict(type='PoseDataPreprocessor', mean=[0., 0., 0.], std=[255., 255., 255.], bgr_to_rgb=True)
+IMAGENET = dict(type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
+                std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
 HOURGLASS = 'configs/ablation/mpii/1_hourglass.py'
 _HALF_CELL = ('heatmap cell i of these weights is the middle of the input pixels it covers, about '
               '4i + 1.5; MSRAHeatmap decodes it as 4i, so that predictions lie about 1.5 input '
               'pixels too far up and left until the network is fine-tuned')
+_FAST = ('resnest50_fast_2s1x64d has the tensors of resnest50, but pools before the convolution '
+         'where this network pools after it, so that its weights convert and mean something else')
 
 
 @dataclass(frozen=True)
@@ -41,13 +50,15 @@ class Layout:
         source (str): where the weights come from.
         marker (str): name of a tensor that tells this layout from the others.
         backbone (Callable): reads the config of our backbone from the tensors' shapes.
-        modules (Callable): from that config, all pairs of module names, the projections of
-            blocks that need none included.
+        modules (Callable): from that config, all pairs of module names, those included that
+            ours has no counterpart of (``idle``).
         data_preprocessor (dict): what the network was fed with, as a config.
         config (str): a config of this project that fits once backbone and data_preprocessor are
             replaced.
-        idle (str): ending of modules that the publication holds everywhere but does not use
-            where ours has no counterpart. Defaults to '' (there are none).
+        idle (str): ending of the modules that are dropped where ours has no counterpart, such as
+            projections of blocks that need none, or a classifier. Defaults to '' (there are none).
+        options (tuple[str, ...]): what may be chosen of the backbone, other than what the
+            tensors' shapes say. Defaults to nothing.
         notes (tuple[str, ...]): what else to know before using the weights.
     """
 
@@ -58,6 +69,7 @@ class Layout:
     data_preprocessor: dict[str, Any]
     config: str
     idle: str = ''
+    options: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -158,15 +170,48 @@ def _bearpaw_modules(cfg: dict[str, Any]) -> Names:
         yield f'score_.{i}', f'merge_heatmaps.{i}'
 
 
+def _resnest_backbone(state: State) -> dict[str, Any]:
+    depths = {blocks: depth for depth, (_, blocks) in ResNeSt.arch_settings.items()}
+    blocks = tuple(_highest(state, rf'layer{i}\.(\d+)\.') + 1 for i in (1, 2, 3, 4))
+    if blocks not in depths:
+        raise InputError(f'weights: {blocks} blocks make no ResNeSt; there are '
+                         f'{", ".join(f"{depth} {blocks}" for blocks, depth in depths.items())}')
+    return dict(type='ResNeSt', depth=depths[blocks],
+                **_widths(state, stem_channels='conv1.6.weight'), out_indices=(0, 1, 2, 3))
+
+
+def _resnest_modules(cfg: dict[str, Any]) -> Names:
+    # convolution, batch norm and ReLU in turn; the last batch norm lies outside of the sequence
+    for i, norm in enumerate(('conv1.1', 'conv1.4', 'bn1')):
+        yield f'conv1.{3 * i}', f'stem.{i}.conv'
+        yield norm, f'stem.{i}.bn'
+    _, blocks = ResNeSt.arch_settings[cfg['depth']]
+    for stage, count in enumerate(blocks, 1):
+        # the published pooling before the projection is there also where it does nothing
+        pooled = int(stage > 1)
+        yield f'layer{stage}.0.downsample.1', f'layer{stage}.0.downsample.{pooled}'
+        yield f'layer{stage}.0.downsample.2', f'layer{stage}.0.downsample.{pooled + 1}'
+        for i in range(count):
+            for name in ('conv1', 'bn1', 'conv2.conv', 'conv2.bn0', 'conv2.fc1', 'conv2.bn1',
+                         'conv2.fc2', 'conv3', 'bn3'):
+                yield (f'layer{stage}.{i}.{name}', ) * 2
+    yield 'fc', 'fc'
+
+
 LAYOUTS: dict[str, Layout] = {
     'princeton': Layout(
         source='princeton-vl/pytorch_stacked_hourglass', marker='pre.0.conv.weight',
         backbone=_princeton_backbone, modules=_princeton_modules, data_preprocessor=RGB,
-        config=HOURGLASS, idle='.skip_layer.conv', notes=(_HALF_CELL, )),
+        config=HOURGLASS, idle='.skip_layer.conv', options=('levels', ),
+        notes=(_HALF_CELL, )),
     'bearpaw': Layout(
         source='bearpaw/pytorch-pose', marker='hg.0.hg.0.0.0.conv1.weight',
         backbone=_bearpaw_backbone, modules=_bearpaw_modules,
         data_preprocessor={**RGB, 'mean': [112.313, 113.227, 110.334]}, config=HOURGLASS,
-        notes=(_HALF_CELL, )),
+        options=('levels', ), notes=(_HALF_CELL, )),
+    'resnest': Layout(
+        source='zhanghang1989/ResNeSt', marker='layer1.0.conv2.fc1.weight',
+        backbone=_resnest_backbone, modules=_resnest_modules, data_preprocessor=IMAGENET,
+        config='configs/mlpe/c_deconv.py', idle='fc', notes=(_FAST, )),
 }
 """The layouts that :func:`mspose_plugin.convert.convert` knows, by name."""

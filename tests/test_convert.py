@@ -2,8 +2,10 @@
 import runpy
 import sys
 from collections import OrderedDict
+from functools import cache
 
 import pytest
+import timm
 import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
@@ -19,6 +21,7 @@ from mspose_plugin.layouts import LAYOUTS
 SMALL = dict(width=32, keypoints=5, depth=2)
 PUBLISHED = {'princeton': Princeton, 'bearpaw': Bearpaw}
 WRAPPER = {'princeton': 'model.module.', 'bearpaw': 'module.'}
+RESNESTS = {'resnest50d': (50, 64), 'resnest101e': (101, 128)}
 
 
 def published(name, stacks=2, **kwargs):
@@ -28,6 +31,19 @@ def published(name, stacks=2, **kwargs):
     optimizer = torch.optim.RMSprop(net.parameters()).state_dict()
     return net, dict(epoch=3, arch='hg', best_acc=torch.tensor(0.9), optimizer=optimizer,
                      state_dict=state)
+
+
+@cache
+def resnest(name='resnest50d'):
+    """Return timm's network with batch norms that do something, and what it converts to."""
+    net = timm.create_model(name).eval()
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor in (module.weight, module.running_var):
+                torch.nn.init.uniform_(tensor, 0.5, 1.5)
+            for tensor in (module.bias, module.running_mean):
+                torch.nn.init.uniform_(tensor, -0.3, 0.3)
+    return net, convert(net.state_dict())
 
 
 def model_for(backbone):
@@ -90,6 +106,35 @@ def test_full_size_names_are_complete(name):
     assert not result.new and not result.counters
     # 14 blocks of a stack and one of the stem keep their width
     assert len(result.dropped) == (2 * (8 * 14 + 1) if name == 'princeton' else 0)
+
+
+@pytest.mark.parametrize('name', RESNESTS)
+def test_resnest_stages_are_those_of_timm(name):
+    net, result = resnest(name)
+    depth, stem = RESNESTS[name]
+    assert result.layout == 'resnest'
+    assert result.backbone == dict(
+        type='ResNeSt', depth=depth, stem_channels=stem, out_indices=(0, 1, 2, 3))
+    assert result.dropped == ['fc.weight', 'fc.bias'] and not result.new and not result.counters
+    model = torch.nn.ModuleDict(dict(backbone=MODELS.build(result.backbone))).eval()
+    model.load_state_dict(result.state_dict, strict=True)
+    x = torch.randn(2, 3, 64, 96)
+    with torch.no_grad():
+        ours = model.backbone(x)
+        _, *theirs = net.forward_intermediates(x, intermediates_only=True)  # the stem comes first
+    assert len(ours) == 4
+    for a, b in zip(ours, theirs, strict=True):
+        assert (a - b).abs().max() <= 1e-5 * b.abs().max()
+        assert b.std() > 0
+
+
+@pytest.mark.parametrize('name, depth', [('resnest200e', 200), ('resnest269e', 269)])
+def test_deeper_resnests_have_no_other_names(name, depth):
+    with torch.device('meta'):
+        state = timm.create_model(name).state_dict()
+        result = convert(state)
+    assert result.backbone['depth'] == depth and result.backbone['stem_channels'] == 128
+    assert len(state) == len(result.state_dict) + 2 and not result.new and not result.counters
 
 
 def test_dropped_projections_have_no_influence():
@@ -193,6 +238,27 @@ def test_a_tensor_of_another_shape_is_named():
         convert(state)
 
 
+def test_resnest_tensors_that_do_not_fit_are_named():
+    state = resnest()[0].state_dict()
+    state['conv1.0.weight'] = torch.zeros(64, 3, 3, 3)
+    state['head.weight'] = torch.zeros(1)
+    del state['layer1.0.downsample.1.weight'], state['layer4.2.conv2.fc2.bias']
+    with pytest.raises(InputError, match=(
+            '1 tensors unknown: head.weight; 2 tensors missing: layer1.0.downsample.1.weight, '
+            r'layer4.2.conv2.fc2.bias; 1 tensors of another shape: conv1.0.weight \(64, 3, 3, 3\) '
+            r'for stem.0.conv.weight \(32, 3, 3, 3\)')):
+        convert(state)
+    del state['conv1.6.weight']
+    with pytest.raises(InputError, match='conv1.6.weight is missing'):
+        convert(state)
+
+
+def test_depths_that_no_resnest_has():
+    state = {k: v for k, v in resnest()[0].state_dict().items() if not k.startswith('layer3.5.')}
+    with pytest.raises(InputError, match=r'\(3, 4, 5, 3\) blocks .* there are 50 \(3, 4, 6, 3\)'):
+        convert(state)
+
+
 @pytest.mark.parametrize('checkpoint, words', [
     (torch.zeros(3), 'no weights'),
     ({}, 'no weights'),
@@ -213,6 +279,10 @@ def test_other_errors():
         convert(state, 'princeton')
     with pytest.raises(InputError, match='levels'):
         convert(state, levels=(2, ))
+    with pytest.raises(InputError, match='bearpaw takes no option depth; it takes levels'):
+        convert(state, depth=3)
+    with pytest.raises(InputError, match='resnest takes no option levels; it takes none'):
+        convert(resnest()[0].state_dict(), levels=(1, ))
     two = {k.replace('.0.0.0.', '.0.0.1.'): v for k, v in state.items()}
     with pytest.raises(InputError, match='-b 1'):
         convert({**state, **two})
@@ -257,6 +327,29 @@ def test_tool_reads_the_legacy_format_and_names_what_is_new(tool, tmp_path):
     assert 'mean=[112.313, 113.227, 110.334]' in out and 'levels=(2, 1)' in out
     meta = load_checkpoint_file(tmp_path / 'hg.pth')['meta']
     assert meta['converted_from'] == 'bearpaw/pytorch-pose'
+
+
+def test_tool_s_entries_initialise_a_resnest_bit_for_bit(tool, tmp_path):
+    net, result = resnest()
+    torch.save(net.state_dict(), tmp_path / 'resnest50-528c19ca.pth')
+    dst = tmp_path / 'a folder' / ('long-' * 20 + 'name.pth')
+    status, out, err = tool(tmp_path / 'resnest50-528c19ca.pth', dst)
+    assert (status, err) == (0, '')
+    assert '2 tensors dropped' in out and '\n    fc.weight\n    fc.bias\n' in out
+    assert f'over {LAYOUTS["resnest"].config}:' in out
+    entries = {}
+    exec(out[out.index('model = '):out.index('\n\nNote')], entries)
+    model = MODELS.build(entries['model']['data_preprocessor'])
+    assert model.mean.flatten().tolist() == pytest.approx([123.675, 116.28, 103.53])
+    assert model.std.flatten().tolist() == pytest.approx([58.395, 57.12, 57.375])
+    backbone = MODELS.build(entries['model']['backbone'])
+    backbone.init_weights()
+    state = backbone.state_dict()
+    assert len(state) == len(result.state_dict)
+    for key, value in result.state_dict.items():
+        assert torch.equal(state[key.removeprefix('backbone.')], value), key
+    status, _, err = tool(tmp_path / 'resnest50-528c19ca.pth', dst, '--levels', 1)
+    assert status == 2 and 'resnest takes no option levels' in err and err.count('\n') == 1
 
 
 def test_tool_s_errors_are_one_line_and_write_nothing(tool, tmp_path):

@@ -1,9 +1,10 @@
 """Convert published PyTorch weights: ``python tools/convert_checkpoint.py SRC DST``.
 
 Reads weights of the stacked hourglass as princeton-vl/pytorch_stacked_hourglass and
-bearpaw/pytorch-pose publish them, and writes a checkpoint for ``load_from`` or for
-``tools/test.py``. Names every tensor that was dropped or initialised, and prints the config
-entries that go with the weights.
+bearpaw/pytorch-pose publish them, and ImageNet weights of ResNeSt as zhanghang1989/ResNeSt and timm
+do. Writes a checkpoint for the backbone's ``init_cfg``; an hourglass, which predicts by itself,
+also for ``tools/test.py``. Names every tensor that was dropped or initialised, and prints the
+config entries that go with the weights.
 """
 import argparse
 import io
@@ -28,9 +29,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('dst', help='checkpoint to write')
     parser.add_argument('--layout', choices=['auto', *LAYOUTS], default='auto',
                         help='where the weights come from (default: auto, told by their names)')
-    parser.add_argument('--levels', type=int, nargs='+', default=[1], metavar='N',
-                        help='supervised levels, coarse to fine and ending in 1, e.g. 8 4 2 1; '
-                        'the predictors of all but the last are initialised (default: 1)')
+    parser.add_argument('--levels', type=int, nargs='+', metavar='N',
+                        help='of an hourglass: supervised levels, coarse to fine and ending in 1, '
+                        'e.g. 8 4 2 1; the predictors of all but the last are initialised '
+                        '(default: 1)')
     return parser.parse_args()
 
 
@@ -41,9 +43,10 @@ def main() -> None:
         raise InputError(f'DST {args.dst}: is a folder; name the checkpoint to write')
     if osp.realpath(args.src) == osp.realpath(args.dst):
         raise InputError(f'DST {args.dst}: is SRC itself; name another file')
+    options = {} if args.levels is None else dict(levels=tuple(args.levels))
     checkpoint = load_checkpoint_file(args.src, map_location='cpu')
     try:
-        result = convert(checkpoint, args.layout, args.levels)
+        result = convert(checkpoint, args.layout, **options)
     except InputError as e:
         raise InputError(f'{args.src}: {e}') from e
     buffer = io.BytesIO()
@@ -53,15 +56,16 @@ def main() -> None:
         get_file_backend(args.dst).put(buffer.getvalue(), args.dst)
     except OSError as e:
         raise InputError(f'DST {args.dst}: cannot be written ({e.strerror})') from e
-    print(report(result))
+    print(report(result, args.dst))
     print(f'\nwrote {args.dst}')
 
 
-def report(result: Converted) -> str:
+def report(result: Converted, dst: str) -> str:
     """Say what became of every tensor, and which config entries the weights need.
 
     Args:
         result (Converted): from :func:`mspose_plugin.convert.convert`.
+        dst (str): where the weights are written.
 
     Returns:
         str: several lines.
@@ -70,25 +74,29 @@ def report(result: Converted) -> str:
     copied = len(result.state_dict) - len(result.new) - len(result.counters)
     lines = [f'{copied} tensors of {layout.source} (layout {result.layout}) converted']
     for names, what in (
-        (result.dropped, 'dropped: the published network holds but never uses'),
+        (result.dropped, 'dropped: the converted network has no use for'),
         (result.new, 'initialised: the published network has none of'),
         (result.counters, 'set to 0: files from before PyTorch 0.4.1 have none of'),
     ):
         if names:
             lines += [f'{len(names)} tensors {what}', *(f'    {name}' for name in names)]
     lines += ['', f'Config entries for these weights, over {layout.config}:', '']
-    lines += ['model = dict(', _entry('data_preprocessor', layout.data_preprocessor) + ',',
-              _entry('backbone', result.backbone) + ')']
+    init_cfg = dict(type='Pretrained', checkpoint=dst, prefix='backbone.')
+    lines += ['model = dict(', *_entry('data_preprocessor', layout.data_preprocessor),
+              *_entry('backbone', {**result.backbone, 'init_cfg': init_cfg}), ')']
     if layout.notes:
         lines.append('')
     lines += [textwrap.fill(f'Note: {note}.', 100) for note in layout.notes]
     return '\n'.join(lines)
 
 
-def _entry(name: str, cfg: dict) -> str:
-    values = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
-    return textwrap.fill(f'{name}=dict({values})', 100, initial_indent=' ' * 4,
-                         subsequent_indent=' ' * 8)
+def _entry(name: str, cfg: dict, indent: str = '    ') -> list[str]:
+    """One value per line; a wrapped line could break within a file's name."""
+    lines = [f'{indent}{name}=dict(']
+    for key, value in cfg.items():
+        lines += (_entry(key, value, indent + '    ') if isinstance(value, dict)
+                  else [f'{indent}    {key}={value!r},'])
+    return [*lines, f'{indent}),']
 
 
 if __name__ == '__main__':

@@ -28,7 +28,7 @@ def parse_args() -> argparse.Namespace:
                         help='continue from this checkpoint, or from the last one in the work '
                         'directory')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 '
-                        'with loss scaling on a GPU, bfloat16 elsewhere')
+                        'with loss scaling on a GPU, bfloat16 on a CPU that has it')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during '
                         'training')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate '

@@ -7,7 +7,8 @@ _base_ = [
 ]
 
 data_root = 'work_dirs/demo/data/'
-codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(32, 32), sigma=1.5)
+# 3 sigma must be whole: otherwise MSRAHeatmap draws one pixel off near the left and upper edge
+codec = dict(type='MSRAHeatmap', input_size=(128, 128), heatmap_size=(32, 32), sigma=5 / 3)
 
 model = dict(
     backbone=dict(num_stacks=1, channels=128, depth=3, levels=(4, 2, 1), channels_last=True),
@@ -28,6 +29,4 @@ val_dataloader = dict(
     dataset=dict(data_root=data_root, headbox_file=f'{data_root}annotations/mpii_gt_val.mat'))
 test_dataloader = val_dataloader
 
-val_cfg = dict(fp16=True)
-test_cfg = dict(fp16=True)
 default_hooks = dict(logger=dict(interval=100))

@@ -111,13 +111,20 @@ class AtomicCheckpointHook(CheckpointHook):
             self._remove_outdated(runner)
 
 
-def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str) -> None:
+def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str,
+                 remedy: str = 'use the config that the checkpoint was trained with',
+                 extra_allowed: bool = False) -> list[str]:
     """Load weights into a model, all of them or none.
 
     Args:
         model (nn.Module): the model; its own hooks may rename old keys, as MMPose's do.
         state_dict (Mapping[str, Tensor]): weights; a ``module.`` prefix is ignored.
         name (str): what the weights are called in the message.
+        remedy (str): end of the message. Defaults to the remedy for a whole model's checkpoint.
+        extra_allowed (bool): let the weights have tensors that the model lacks. Defaults to False.
+
+    Returns:
+        list[str]: the tensors that the model lacks.
 
     Raises:
         InputError: tensors missing, unexpected or of another shape; the first of each is named.
@@ -125,9 +132,12 @@ def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str) 
     given = {str(k).removeprefix('module.'): v for k, v in state_dict.items()}
     own = model.state_dict()
     try:
-        model.load_state_dict(given)
-        return
+        missing, extra = model.load_state_dict(given, strict=False)
+        if not missing and (extra_allowed or not extra):
+            return extra
+        error = None
     except (RuntimeError, AttributeError, TypeError) as e:
+        missing, extra = [k for k in own if k not in given], [k for k in given if k not in own]
         error = e
 
     def shape(tensors: Mapping, key: str) -> tuple | str:
@@ -135,16 +145,16 @@ def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str) 
 
     problems = []
     for what, keys in (
-        ('missing', [k for k in own if k not in given]),
-        ('unexpected', [k for k in given if k not in own]),
+        ('missing', missing),
+        ('unexpected', [] if extra_allowed else extra),
         ('of another shape', [k for k in own if k in given and shape(own, k) != shape(given, k)]),
     ):
         if keys:
             sizes = (f' (checkpoint {shape(given, keys[0])}, model {shape(own, keys[0])})'
                      if what == 'of another shape' else '')
             problems.append(f'{len(keys)} tensors {what}, first {keys[0]}{sizes}')
-    raise InputError(f'{name} does not fit the model: {"; ".join(problems) or error}; use the '
-                     'config that the checkpoint was trained with') from error
+    raise InputError(f'{name} does not fit the model: {"; ".join(problems) or error}; {remedy}'
+                     ) from error
 
 
 @HOOKS.register_module()

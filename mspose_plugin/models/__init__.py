@@ -1,4 +1,4 @@
 """Networks, heads and losses; importing this package registers them in MMPose's MODELS."""
-from . import backbones, heads, losses, pose_estimators
+from . import backbones, heads, losses, necks, pose_estimators
 
-__all__ = ['backbones', 'heads', 'losses', 'pose_estimators']
+__all__ = ['backbones', 'heads', 'losses', 'necks', 'pose_estimators']

@@ -14,6 +14,7 @@ from mspose_plugin.engine import (
     AtomicCheckpointHook,
     AutocastOptimWrapper,
     CheckpointFitHook,
+    autocast_optim_wrapper,
     load_fitting,
 )
 from mspose_plugin.errors import InputError
@@ -178,7 +179,7 @@ def test_load_fitting():
 def test_autocast_optim_wrapper():
     model = Line()
     optimizer = torch.optim.SGD(model.parameters(), lr=.1)
-    wrapper = AutocastOptimWrapper(optimizer=optimizer)
+    wrapper = AutocastOptimWrapper('bfloat16', optimizer=optimizer)
     before = model.layer.weight.detach().clone()
     with wrapper.optim_context(model):
         out = model(torch.ones(4, 2))[0]
@@ -187,3 +188,14 @@ def test_autocast_optim_wrapper():
     assert not torch.equal(model.layer.weight, before)
     with OptimWrapper(optimizer).optim_context(model):
         assert model(torch.ones(4, 2))[0].dtype == torch.float32
+    with pytest.raises(InputError, match="dtype='half': expected one of"):
+        AutocastOptimWrapper('half', optimizer=optimizer)
+
+
+@pytest.mark.parametrize('fast, dtype', [(True, torch.bfloat16), (False, torch.float32)])
+def test_autocast_where_it_pays(fast, dtype, monkeypatch):
+    monkeypatch.setattr(autocast_optim_wrapper, 'fast_bfloat16', lambda device: fast)
+    model = Line()
+    wrapper = AutocastOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=.1))
+    with wrapper.optim_context(model):
+        assert model(torch.ones(4, 2))[0].dtype == dtype

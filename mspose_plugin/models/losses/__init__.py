@@ -1,4 +1,5 @@
 """Losses."""
+from .hard_keypoint_loss import HardKeypointMSELoss
 from .structure_aware_loss import StructureAwareLoss
 
-__all__ = ['StructureAwareLoss']
+__all__ = ['HardKeypointMSELoss', 'StructureAwareLoss']

@@ -44,6 +44,34 @@ class _QuadraticForm(torch.autograd.Function):
         return (2 * grad * form) @ residual, None
 
 
+class _GroupMaximum(torch.autograd.Function):
+    """Pixel-wise maximum over the members of each group: ``[B, K, P]`` to ``[B, N, P]``.
+
+    ``columns`` ``[W, N]`` holds the members of every group, repeated where one has fewer than W.
+    Autograd's own backward would mask with booleans, ten times as slow on a CPU as the
+    arithmetic used here.
+    """
+
+    @staticmethod
+    def forward(ctx, heatmaps: Tensor, columns: Tensor) -> Tensor:
+        best = heatmaps.index_select(1, columns[0])
+        member = torch.empty_like(best)  # one for all columns: new memory costs more than a sum
+        for column in columns[1:]:
+            torch.maximum(best, torch.index_select(heatmaps, 1, column, out=member), out=best)
+        ctx.save_for_backward(heatmaps, best, columns)
+        return best
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        heatmaps, best, columns = ctx.saved_tensors
+        total, rest, share = torch.zeros_like(heatmaps), grad.clone(), torch.empty_like(grad)
+        for column in columns:
+            torch.index_select(heatmaps, 1, column, out=share).eq_(best).mul_(rest)
+            total.index_add_(1, column, share)
+            rest.sub_(share)  # of equal members, a repeated one among them, the first has it all
+        return total, None
+
+
 @MODELS.register_module()
 class StructureAwareLoss(nn.Module):
     """Heatmap loss of each keypoint plus that of each keypoint with its skeleton neighbours.
@@ -77,9 +105,18 @@ class StructureAwareLoss(nn.Module):
                              f"alpha={alpha}: expected 'mse' or 'l2', 'sum' or 'max', alpha >= 0")
         self.alpha, self.norm, self.combine = alpha, norm, combine
         self.loss_weight = loss_weight
-        membership = _membership(skeleton, groups) if alpha else None
+        # the groups S_n as lists of keypoint indices
+        self.groups = _groups(skeleton, groups) if alpha else []
+        width = max(map(len, self.groups), default=0)
+        membership = torch.zeros(len(self.groups), len(self.groups))
+        for n, group in enumerate(self.groups):
+            membership[n, group] = 1
         # [N, N], row n holds 1 for the members of S_n; not part of a checkpoint
         self.register_buffer('membership', membership, persistent=False)
+        # [W, N], the first to the last member of every group, the last one again where it is short
+        self.register_buffer('columns', torch.tensor(
+            [[g[min(i, len(g) - 1)] for g in self.groups] for i in range(width)],
+            dtype=torch.long), persistent=False)
 
     def forward(self, output: Tensor, target: Tensor,
                 target_weights: Tensor | None = None) -> Tensor:
@@ -134,25 +171,22 @@ class StructureAwareLoss(nn.Module):
 
     def _structural(self, output: Tensor, target: Tensor, residual: Tensor,
                     weights: Tensor) -> Tensor:
-        members = self.membership.to(output.dtype)
         if self.combine == 'max':
-            difference = _group_max(output, weights, self.groups) - _group_max(
-                target, weights, self.groups)
+            # Lowers unlabelled keypoints to the smallest number, so that they are no group's
+            # maximum; a group without any other has it twice, which differs by 0.
+            lowered = (weights <= 0).to(output.dtype)[..., None] * torch.finfo(output.dtype).min
+            difference = (_GroupMaximum.apply(output + lowered, self.columns)
+                          - _GroupMaximum.apply(target + lowered, self.columns))
             square = torch.linalg.vecdot(difference, difference)
         else:
             gram = residual @ residual.mT  # [B, K, K]
-            selected = members * weights[:, None]  # [B, N, K]
+            selected = self.membership.to(output.dtype) * weights[:, None]  # [B, N, K]
             square = torch.einsum('bnk,bkm,bnm->bn', selected, gram, selected)
         # rounding may leave a tiny negative number where residuals cancel
         return self._norm(square.clamp(min=0)).mean()
 
-    @property
-    def groups(self) -> list[list[int]]:
-        """The groups S_n as lists of keypoint indices."""
-        return [row.nonzero().flatten().tolist() for row in self.membership]
 
-
-def _membership(skeleton: str | None, groups) -> Tensor:
+def _groups(skeleton: str | None, groups) -> list[list[int]]:
     if (skeleton is None) == (groups is None):
         raise InputError('StructureAwareLoss: give either skeleton or groups when alpha > 0')
     if skeleton is not None:
@@ -165,24 +199,8 @@ def _membership(skeleton: str | None, groups) -> Tensor:
             raise InputError('StructureAwareLoss: groups must have one entry for each keypoint '
                              f'0 … K-1, got {sorted(groups)}')
         groups = [groups[n] for n in range(len(groups))]
-    membership = torch.zeros(len(groups), len(groups))
     for n, group in enumerate(groups):
         if not group or not all(0 <= m < len(groups) for m in group):
             raise InputError(f'StructureAwareLoss: group {n} is {tuple(group)}: expected some of '
                              f'the keypoints 0 … {len(groups) - 1}')
-        membership[n, list(group)] = 1
-    return membership
-
-
-def _group_max(heatmaps: Tensor, weights: Tensor, groups: list[list[int]]) -> Tensor:
-    """Pixel-wise maximum over the labelled members of each group, ``[B, N, H*W]``; 0 if none."""
-    lowest = torch.finfo(heatmaps.dtype).min
-    masked = heatmaps.masked_fill((weights <= 0)[..., None], lowest)
-    width = max(map(len, groups))
-    # groups padded to one width with their own first member, so that one gather serves all
-    index = torch.tensor([[*g, *[g[0]] * (width - len(g))] for g in groups],
-                         device=heatmaps.device)
-    best = masked[:, index[:, 0]]
-    for column in index.T[1:]:
-        best = torch.maximum(best, masked[:, column])
-    return torch.where(best == lowest, 0, best)
+    return [sorted(set(group)) for group in groups]

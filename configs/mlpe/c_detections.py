@@ -1,0 +1,8 @@
+# Row c, tested on a person detector's boxes (the file that MMPose's and HRNet's results use), as the
+# published figures are; the score of a person is its box's times the mean of its keypoints'.
+_base_ = './c_deconv.py'
+
+test_dataloader = dict(
+    dataset=dict(
+        bbox_file=f'{_base_.data_root}person_detection_results/'
+        'COCO_val2017_detections_AP_H_56_person.json'))

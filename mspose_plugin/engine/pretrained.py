@@ -1,0 +1,89 @@
+"""``init_cfg=dict(type='Pretrained', …)`` that does not pass over what fails to load.
+
+mmengine's initializer loads the tensors that fit and logs the others, so that a backbone of
+another width or depth trains on from random weights. Ours takes its place under MMPose's scope
+and its name too, since both packages go by that word: ``BaseModule`` initialises by
+``'Pretrained'`` last, by anything else first, and MMPose's ResNets zero the last batch norm of
+every block after anything else.
+"""
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mmengine.logging import print_log
+from mmengine.model import PretrainedInit, update_init_info
+from mmengine.runner import CheckpointLoader
+from mmpose.registry import WEIGHT_INITIALIZERS
+from torch import nn
+
+from mspose_plugin.convert import weights_of
+from mspose_plugin.errors import InputError
+
+from .checkpoint_hooks import load_fitting
+
+
+@WEIGHT_INITIALIZERS.register_module('Pretrained')
+class CheckedPretrainedInit(PretrainedInit):
+    """Initialise a module from a checkpoint that must hold all of its tensors.
+
+    Tensors that the module has no use for, such as a classifier, are logged by name.
+
+    Args:
+        checkpoint (str): file or URL.
+        prefix (str, optional): what precedes the module's names in the file, e.g. ``'backbone.'``;
+            ignored where no name of the file begins so, as in weights of a backbone alone.
+            Defaults to None.
+        map_location (str): device to load to. Defaults to ``'cpu'``.
+        strict (bool): False does as mmengine does: tensors that are missing or of another shape
+            keep their initialisation. Defaults to True.
+
+    Examples:
+        >>> backbone = dict(type='ResNeSt', depth=50, init_cfg=dict(
+        ...     type='Pretrained', checkpoint='resnest50.pth', prefix='backbone.'))
+    """
+
+    def __init__(self, checkpoint: str, prefix: str | None = None, map_location: str = 'cpu',
+                 strict: bool = True) -> None:
+        super().__init__(checkpoint, prefix, map_location)
+        self.strict = strict
+
+    def __call__(self, module: nn.Module) -> None:
+        """Load.
+
+        Args:
+            module (nn.Module): the module to initialise.
+
+        Raises:
+            InputError: tensors missing or of another shape.
+        """
+        if not self.strict:
+            super().__call__(module)
+            return
+        name = f'init_cfg: checkpoint {self.checkpoint}'
+        checkpoint = CheckpointLoader.load_checkpoint(self.checkpoint, self.map_location)
+        try:
+            state = weights_of(checkpoint)
+        except InputError as e:
+            raise InputError(f'{name}: {e}') from e
+        prefix = f'{self.prefix.rstrip(".")}.' if self.prefix else ''
+        state = {key.removeprefix(prefix): value for key, value in state.items()
+                 if key.startswith(prefix)} or state
+        extra = load_fitting(module, state, name, _remedy(checkpoint, module), extra_allowed=True)
+        if extra:
+            print_log(f'{len(extra)} tensors of {self.checkpoint} have no place in '
+                      f'{type(module).__name__}: {", ".join(extra)}', 'current', logging.WARNING)
+        if hasattr(module, '_params_init_info'):
+            update_init_info(module, init_info=self._get_init_info())
+
+
+def _remedy(checkpoint: Mapping[str, Any], module: nn.Module) -> str:
+    """What to change; ``tools/convert_checkpoint.py`` has noted it in the files it wrote."""
+    meta = checkpoint.get('meta')
+    cfg = meta.get('backbone') if isinstance(meta, Mapping) else None
+    if isinstance(cfg, Mapping):
+        entries = ', '.join(f'{key}={value!r}' for key, value in cfg.items())
+        return f'these are weights of dict({entries}), which the config entry must agree with'
+    return (f'give {type(module).__name__} the sizes of these weights (for a ResNet or its kin '
+            'depth and stem_channels), or init_cfg strict=False to start from what fits')

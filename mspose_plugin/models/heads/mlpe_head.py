@@ -1,0 +1,186 @@
+"""Predictions of MLPE: one for every level, and the high-resolution fine network's.
+
+Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021. Every level predicts
+heatmaps and is compared with Gaussians that shrink from the coarsest level to the finest. The fine
+network brings all levels to the output size with bottlenecks and transposed convolutions and
+predicts once more; there the keypoints with the largest loss alone count (OHKM). Its prediction is
+the answer.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmpose.models.backbones.resnet import Bottleneck
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from mspose_plugin.errors import InputError
+from mspose_plugin.models.necks.multi_level_neck import INIT_CFG, conv_bn, cut, deconv_bn
+
+from .answer_head import AnswerHead, heatmap_accuracy
+
+
+def _bottleneck(in_channels: int, channels: int) -> Bottleneck:
+    """CPN's bottleneck: half the width inside, always a projection on the shortcut."""
+    return Bottleneck(in_channels, channels, expansion=2,
+                      downsample=nn.Sequential(*conv_bn(in_channels, channels)))
+
+
+@MODELS.register_module()
+class MLPEHead(AnswerHead):
+    """Level predictions, fine network, multi-level loss, flip testing and decoding.
+
+    Args:
+        num_keypoints (int): K. Defaults to 17 (COCO).
+        channels (int): channels of the neck's levels and of the fine network. Defaults to 256.
+        prediction_kernel (int): kernel of the last convolution of the level predictions, 3 or
+            1. Ours: the authors' "receptive field" is read as this. Defaults to 3.
+        sigmas (Sequence[float]): standard deviation of the target Gaussians, coarse to fine, in
+            heatmap pixels; the last is also the fine network's. The first is what the codec
+            draws, from which the narrower ones follow. Values ours, for heatmaps of 64x48.
+            Defaults to ``(3.0, 2.5, 2.0, 1.5)``.
+        loss (dict): config of the loss ``(output, target, target_weights) -> scalar`` of every
+            level. Defaults to MMPose's ``KeypointMSELoss`` with target weights.
+        fine_loss (dict): that of the fine network. Defaults to
+            ``dict(type='HardKeypointMSELoss', topk=8)``.
+        occluded_in_levels (bool): whether keypoints that are labelled but not visible (COCO
+            v = 1) count in the levels' losses. False needs ``MarkOccluded`` in the training
+            pipeline. Defaults to True (ours).
+        occluded_in_fine (bool): the same for the fine network. Defaults to True (ours).
+        decoder (dict, optional): codec that turns heatmaps into keypoints. Defaults to None.
+        init_cfg (dict | list, optional): as in mmengine. Defaults to the neck's.
+
+    Raises:
+        InputError: a kernel that is even or negative, or sigmas that grow.
+    """
+
+    def __init__(self,
+                 num_keypoints: int = 17,
+                 channels: int = 256,
+                 prediction_kernel: int = 3,
+                 sigmas: Sequence[float] = (3.0, 2.5, 2.0, 1.5),
+                 loss: dict | None = None,
+                 fine_loss: dict | None = None,
+                 occluded_in_levels: bool = True,
+                 occluded_in_fine: bool = True,
+                 decoder: dict | None = None,
+                 init_cfg: dict | list | None = INIT_CFG) -> None:
+        super().__init__(decoder, init_cfg)
+        if prediction_kernel < 1 or prediction_kernel % 2 == 0:
+            raise InputError(f'MLPEHead: prediction_kernel={prediction_kernel}: expected an odd '
+                             'number, 3 or 1')
+        if min(sigmas) <= 0 or list(sigmas) != sorted(sigmas, reverse=True):
+            raise InputError(f'MLPEHead: sigmas={sigmas!r}: expected positive numbers, coarse to '
+                             'fine, none larger than the one before')
+        self.sigmas = tuple(sigmas)
+        drawn = getattr(self.decoder, 'sigma', self.sigmas[0])
+        if drawn != self.sigmas[0]:
+            raise InputError(f'MLPEHead: the codec draws sigma={drawn}, expected the coarsest '
+                             f'level\'s, sigmas[0]={self.sigmas[0]}; set codec.sigma to that')
+        self.occluded_in_levels = occluded_in_levels
+        self.occluded_in_fine = occluded_in_fine
+        self.loss_module = MODELS.build(
+            loss or dict(type='KeypointMSELoss', use_target_weight=True))
+        self.fine_loss_module = MODELS.build(fine_loss or dict(type='HardKeypointMSELoss'))
+
+        levels = len(self.sigmas)
+        self.predictors = nn.ModuleList(
+            nn.Sequential(
+                *conv_bn(channels, channels), nn.ReLU(inplace=True),
+                nn.Conv2d(channels, num_keypoints, prediction_kernel,
+                          padding=prediction_kernel // 2, bias=False)) for _ in range(levels))
+        self.predictor_norms = nn.ModuleList(
+            nn.BatchNorm2d(num_keypoints) for _ in range(levels))
+        # the coarsest of four levels: three bottlenecks, three times up
+        self.branches = nn.ModuleList(
+            nn.Sequential(
+                *(_bottleneck(channels, channels) for _ in range(n)),
+                *(m for _ in range(n) for m in (*deconv_bn(channels), nn.ReLU(inplace=True))))
+            for n in reversed(range(levels)))
+        self.fine = nn.Sequential(
+            _bottleneck(levels * channels, channels),
+            nn.Conv2d(channels, num_keypoints, 3, padding=1, bias=False),
+            nn.BatchNorm2d(num_keypoints))
+
+    def init_weights(self) -> None:
+        """Initialise; the last batch norms start at the scale of heatmaps (ours), not at 1."""
+        super().init_weights()
+        for norm in (*self.predictor_norms, self.fine[-1]):
+            nn.init.constant_(norm.weight, 0.1)
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Return all heatmaps.
+
+        Args:
+            feats (Sequence[Tensor]): the levels, coarse to fine, ``[B, channels, h, w]``, each
+                about twice the size of the one before.
+
+        Returns:
+            tuple[Tensor, ...]: the levels' heatmaps, coarse to fine, and the fine network's, all
+            ``[B, K, H, W]`` of the finest level's size.
+        """
+        fine = self.answers(feats)['heatmaps']
+        levels = (norm(F.interpolate(predict(f), fine.shape[-2:], mode='bilinear',
+                                     align_corners=False))
+                  for f, predict, norm in zip(feats, self.predictors, self.predictor_norms))
+        return (*levels, fine)
+
+    def answers(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the fine network's heatmaps ``[B, K, H, W]``; the levels' are not computed."""
+        if len(feats) != len(self.branches):
+            raise InputError(f'MLPEHead: {len(feats)} levels, but sigmas for '
+                             f'{len(self.branches)}; give one for each level of the neck')
+        size = feats[-1].shape[-2:]
+        return dict(heatmaps=self.fine(torch.cat(
+            [cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)))
+
+    def loss(self, feats: Sequence[Tensor], batch_data_samples,
+             train_cfg: dict | None = None) -> dict:
+        """Compute the loss of every level and of the fine network.
+
+        Args:
+            feats (Sequence[Tensor]): as for :meth:`forward`.
+            batch_data_samples (list[PoseDataSample]): the batch, with ``gt_fields.heatmaps``
+                ``[K, H, W]`` of the coarsest level's sigma, ``gt_instance_labels.keypoint_weights``
+                ``[1, K]`` and, where occluded keypoints do not count, ``keypoints_visible_weights``
+                ``[1, K]``.
+            train_cfg (dict, optional): ``compute_acc`` (default True) adds ``acc_pose``.
+
+        Returns:
+            dict[str, Tensor]: ``loss_c5`` … ``loss_c2``, ``loss_fine`` and ``acc_pose``.
+
+        Raises:
+            InputError: heatmaps of another size or number than the data's, or no
+                ``keypoints_visible_weights``.
+        """
+        *levels, fine = self.forward(feats)
+        drawn, weights = self.ground_truth(batch_data_samples, fine)
+        visible = weights
+        if not (self.occluded_in_levels and self.occluded_in_fine):
+            visible = weights * self._visible(batch_data_samples)
+        losses = {}
+        level_weights = weights if self.occluded_in_levels else visible
+        for i, (heatmaps, sigma) in enumerate(zip(levels, self.sigmas)):
+            target = self._narrowed(drawn, sigma)
+            losses[f'loss_c{len(levels) + 1 - i}'] = self.loss_module(
+                heatmaps, target, level_weights)
+        losses['loss_fine'] = self.fine_loss_module(
+            fine, target, weights if self.occluded_in_fine else visible)
+        if (train_cfg or {}).get('compute_acc', True):
+            losses['acc_pose'] = heatmap_accuracy(fine.detach(), target, weights)
+        return losses
+
+    def _narrowed(self, drawn: Tensor, sigma: float) -> Tensor:
+        """Gaussians of ``sigma`` from those of ``sigmas[0]``: exp(-d^2 / 2 s^2) to a power."""
+        return drawn if sigma == self.sigmas[0] else drawn.pow((self.sigmas[0] / sigma)**2)
+
+    @staticmethod
+    def _visible(batch_data_samples) -> Tensor:
+        labels = [d.gt_instance_labels for d in batch_data_samples]
+        if not all('keypoints_visible_weights' in entry for entry in labels):
+            raise InputError(
+                'MLPEHead: occluded keypoints are not to count, but the data does not tell them; '
+                "put dict(type='MarkOccluded') before the flip in train_pipeline")
+        return torch.cat([entry.keypoints_visible_weights for entry in labels])

@@ -1,0 +1,4 @@
+"""Necks."""
+from .multi_level_neck import FeatureEnhancement, MultiLevelNeck
+
+__all__ = ['FeatureEnhancement', 'MultiLevelNeck']

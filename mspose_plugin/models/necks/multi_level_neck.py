@@ -1,0 +1,191 @@
+"""Multi-level network of MLPE.
+
+Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021: a pyramid over the
+backbone's C5..C2 in the manner of CPN, with AugFPN's residual feature augmentation on C5 ("feature
+enhancement") and transposed convolutions to go up. The authors' release makes every lower level of
+the level above alone; adding the backbone's own features of that level, as feature pyramids do, is
+``lateral_skips``.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from mspose_plugin.errors import InputError
+
+INIT_CFG = [
+    dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d']),
+    dict(type='Constant', val=1, layer=['_BatchNorm']),
+]
+"""Initialisation of what follows the backbone (ours)."""
+
+
+def conv_bn(in_channels: int, out_channels: int) -> list[nn.Module]:
+    """Return a 1x1 convolution with batch norm."""
+    return [nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)]
+
+
+def deconv_bn(channels: int) -> list[nn.Module]:
+    """Return a 4x4 transposed convolution of stride 2 with batch norm; doubles the size."""
+    return [nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(channels)]
+
+
+class FeatureEnhancement(BaseModule):
+    """Context of the coarsest features at several sizes, weighted at every pixel.
+
+    AugFPN's residual feature augmentation: the features are averaged to ``ratios`` of their size,
+    projected, brought back up bilinearly, and summed with weights in (0, 1) that a small network
+    gives every ratio and pixel.
+
+    Args:
+        in_channels (int): channels of the features.
+        channels (int): channels of the context.
+        ratios (Sequence[float]): pooled size as a fraction of the features', rounded down, at
+            least 1 pixel. Defaults to ``(0.1, 0.2, 0.3)``.
+    """
+
+    def __init__(self, in_channels: int, channels: int,
+                 ratios: Sequence[float] = (0.1, 0.2, 0.3)) -> None:
+        super().__init__()
+        self.ratios = tuple(ratios)
+        self.projections = nn.ModuleList(nn.Conv2d(in_channels, channels, 1) for _ in ratios)
+        self.weights = nn.Sequential(
+            nn.Conv2d(channels * len(ratios), channels, 1), nn.ReLU(inplace=True),
+            nn.Conv2d(channels, len(ratios), 3, padding=1))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the context.
+
+        Args:
+            features (Tensor): ``[B, in_channels, h, w]``, of any size.
+
+        Returns:
+            Tensor: ``[B, channels, h, w]``.
+        """
+        size = features.shape[-2:]
+        contexts = [
+            F.interpolate(
+                project(F.adaptive_avg_pool2d(features, [max(1, int(ratio * n)) for n in size])),
+                size, mode='bilinear', align_corners=False)
+            for ratio, project in zip(self.ratios, self.projections)
+        ]
+        weights = self.weights(torch.cat(contexts, 1)).sigmoid()
+        return (torch.stack(contexts, 1) * weights.unsqueeze(2)).sum(1)
+
+
+@MODELS.register_module()
+class MultiLevelNeck(BaseModule):
+    """Levels P5..P2 of equal width from a backbone's C2..C5.
+
+    P5 is the lateral (1x1 convolution, batch norm, ReLU) of C5 plus its feature enhancement; each
+    further level is the one above, up-sampled, plus, with ``lateral_skips``, the lateral of its
+    own C.
+
+    Args:
+        in_channels (Sequence[int]): channels of C2..C5. Defaults to ``(256, 512, 1024, 2048)``.
+        channels (int): channels of every level. Defaults to 256.
+        upsample (str): ``'deconv'``, a 4x4 transposed convolution of stride 2 with batch norm, or
+            ``'bilinear'``, interpolation and, as in CPN (ours), a 1x1 convolution with batch norm.
+            Defaults to ``'deconv'``.
+        lateral_skips (bool): whether the backbone's finer features are added. False, the
+            authors' release. Defaults to True, see the README.
+        feature_enhancement (bool): whether P5 has the context. Defaults to True.
+        ratios (Sequence[float]): of :class:`FeatureEnhancement`. Defaults to ``(0.1, 0.2, 0.3)``.
+        init_cfg (dict | list, optional): as in mmengine. Defaults to :data:`INIT_CFG`.
+
+    Raises:
+        InputError: another ``upsample``, or ratios that are none.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int] = (256, 512, 1024, 2048),
+                 channels: int = 256,
+                 upsample: str = 'deconv',
+                 lateral_skips: bool = True,
+                 feature_enhancement: bool = True,
+                 ratios: Sequence[float] = (0.1, 0.2, 0.3),
+                 init_cfg: dict | list | None = INIT_CFG) -> None:
+        super().__init__(init_cfg)
+        if upsample not in ('deconv', 'bilinear'):
+            raise InputError(f"MultiLevelNeck: upsample={upsample!r}: expected 'deconv' or "
+                             "'bilinear'")
+        if not ratios or not all(0 < r <= 1 for r in ratios):
+            raise InputError(f'MultiLevelNeck: ratios={ratios!r}: expected numbers in (0, 1]')
+        self.in_channels, self.upsample = tuple(in_channels), upsample
+        # coarse to fine from here on; what is not added is not computed
+        coarsest, *finer = reversed(self.in_channels)
+        self.laterals = nn.ModuleList(
+            nn.Sequential(*conv_bn(n, channels), nn.ReLU(inplace=True))
+            for n in (coarsest, *(finer if lateral_skips else ())))
+        self.enhancement = (FeatureEnhancement(coarsest, channels, ratios)
+                            if feature_enhancement else None)
+        self.ups = nn.ModuleList(
+            nn.Sequential(*(deconv_bn(channels) if upsample == 'deconv' else
+                            conv_bn(channels, channels))) for _ in finer)
+
+    def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Compute the levels.
+
+        Args:
+            feats (Sequence[Tensor]): C2..C5, ``[B, C, h, w]``, each about half the size of the
+                one before. Where that is not exact, as for inputs that are no multiple of 32
+                pixels, an up-sampled level is cut to the size of its C.
+
+        Returns:
+            tuple[Tensor, ...]: P5..P2, coarse to fine, ``[B, channels, h, w]``.
+
+        Raises:
+            InputError: another number of maps, channels or sizes.
+        """
+        channels = tuple(f.shape[1] for f in feats)
+        if channels != self.in_channels:
+            raise InputError(
+                f'MultiLevelNeck: features of {channels} channels, expected {self.in_channels}; '
+                'set model.neck.in_channels to the first, or model.backbone.out_indices to '
+                'return C2..C5')
+        coarsest, *finer = reversed(feats)
+        level = self.laterals[0](coarsest)
+        if self.enhancement is not None:
+            level = level + self.enhancement(coarsest)
+        levels = [level]
+        for i, (up, features) in enumerate(zip(self.ups, finer), 1):
+            size = features.shape[-2:]
+            if self.upsample == 'bilinear':
+                level = F.interpolate(level, size, mode='bilinear', align_corners=False)
+                level = up(level)
+            else:
+                level = cut(up(level), size)
+            if i < len(self.laterals):
+                level = level + self.laterals[i](features)
+            levels.append(level)
+        return tuple(levels)
+
+
+def cut(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Cut the surplus rows and columns at the bottom and on the right.
+
+    A convolution of stride 2 gives ``ceil(n / 2)`` pixels, so that doubling gives one too many
+    where n is odd; the first pixels of both agree.
+
+    Args:
+        maps (Tensor): ``[B, C, H, W]``.
+        size (Sequence[int]): height and width, at most ``(H, W)``.
+
+    Returns:
+        Tensor: ``[B, C, *size]``.
+
+    Raises:
+        InputError: maps that are smaller.
+    """
+    if maps.shape[-2] < size[0] or maps.shape[-1] < size[1]:
+        raise InputError(
+            f'features of {size[1]}x{size[0]} pixels above an up-sampled level of '
+            f'{maps.shape[-1]}x{maps.shape[-2]}: expected each to be half the size of the one '
+            'before; set model.backbone.strides accordingly')
+    return maps[..., :size[0], :size[1]]
