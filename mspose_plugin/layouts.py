@@ -37,7 +37,8 @@ IMAGENET = dict(type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
 HOURGLASS = 'configs/ablation/mpii/1_hourglass.py'
 _HALF_CELL = ('heatmap cell i of these weights is the middle of the input pixels it covers, about '
               '4i + 1.5; MSRAHeatmap decodes it as 4i, so that predictions lie about 1.5 input '
-              'pixels too far up and left until the network is fine-tuned')
+              'pixels too far up and left until the network is fine-tuned; until then test with '
+              'model.test_cfg.shift_heatmap=False')
 _FAST = ('resnest50_fast_2s1x64d has the tensors of resnest50, but pools before the convolution '
          'where this network pools after it, so that its weights convert and mean something else')
 

@@ -1,33 +1,42 @@
-"""Measure what an addition costs: ``python tools/benchmark.py {hourglass,loss} [--out FILE]``.
+"""Measure what something costs: ``benchmark.py {hourglass,loss,masking,parts} [--out FILE]``.
 
 Each comparison runs its two sides by turns (A B, B A, A B, …) in one process and reports the
 median of the ratios of neighbours, so that a machine that others use as well changes the times
-and hardly the ratio. Absolute times are for orientation only.
+and hardly the ratio; or that of their differences, where the aim is a time. The times of the two
+sides are for orientation only.
 """
 import argparse
 import json
 import platform
 import runpy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from mmengine.config import Config, DictAction
 from mmengine.fileio import get_file_backend
 from mmengine.structures import InstanceData, PixelData
-from mmpose.registry import MODELS
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
+from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 import mspose_plugin  # noqa: F401  registers the components
-from mspose_plugin import cli
+from mspose_plugin import cli, untrained
 from mspose_plugin.errors import InputError
 from mspose_plugin.skeletons import GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
+COMPARE = {
+    'ratio': lambda baseline, candidate: candidate / baseline,
+    'ms': lambda baseline, candidate: candidate - baseline,
+}
+"""How the times of two sides, in ms, become the value that a target is for."""
 
 
 @dataclass
@@ -38,13 +47,15 @@ class Comparison:
         name (str): what is compared.
         baseline (Callable[[], None]): one repetition without the addition.
         candidate (Callable[[], None]): one repetition with it.
-        target (float): the largest ratio that is aimed at.
+        target (float, optional): the largest value that is aimed at.
+        unit (str): of the value: ``'ratio'`` of the times, or ``'ms'`` of their difference.
     """
 
     name: str
     baseline: Callable[[], object]
     candidate: Callable[[], object]
-    target: float
+    target: float | None = None
+    unit: str = 'ratio'
 
 
 @dataclass
@@ -54,10 +65,19 @@ class Row:
     name: str
     baseline_ms: float
     candidate_ms: float
-    ratio: float
-    ratio_quartiles: tuple[float, float]
-    target: float
-    holds: bool
+    value: float
+    quartiles: tuple[float, float]
+    unit: str
+    target: float | None
+    holds: bool | None
+
+    def __str__(self) -> str:
+        """Return the line."""
+        target = ('' if self.target is None else
+                  f'<= {self.target:.2f} {"held" if self.holds else "missed"}')
+        first, third = self.quartiles
+        return (f'{self.name:36}{self.baseline_ms:9.2f} ms{self.candidate_ms:9.2f} ms'
+                f'{self.value:8.3f} {self.unit:7}{first:.3f}-{third:.3f}   {target}')
 
 
 def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Row:
@@ -74,21 +94,19 @@ def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Ro
     """
     now = time.process_time if clock == 'cpu' else time.perf_counter
     sides = (comparison.baseline, comparison.candidate)
-    seconds = np.zeros((repeats + 2, 2))
-    for i in range(len(seconds)):
+    times = np.zeros((repeats + 2, 2))
+    for i in range(len(times)):
         for side in ((0, 1) if i % 2 else (1, 0)):
             _wait(device)
             start = now()
             sides[side]()
             _wait(device)
-            seconds[i, side] = now() - start
-    seconds = seconds[2:]
-    ratios = seconds[:, 1] / seconds[:, 0]
-    ratio = float(np.median(ratios))
-    first, third = np.percentile(ratios, (25, 75))
-    baseline, candidate = np.median(seconds, axis=0) * 1e3
-    return Row(comparison.name, float(baseline), float(candidate), ratio,
-               (float(first), float(third)), comparison.target, ratio <= comparison.target)
+            times[i, side] = (now() - start) * 1e3
+    values = COMPARE[comparison.unit](*times[2:].T)
+    first, value, third = np.percentile(values, (25, 50, 75)).tolist()
+    target = comparison.target
+    return Row(comparison.name, *np.median(times[2:], axis=0).tolist(), value, (first, third),
+               comparison.unit, target, None if target is None else value <= target)
 
 
 def _wait(device: str) -> None:
@@ -97,7 +115,7 @@ def _wait(device: str) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--repeats', type=int, default=20, help='pairs (default: 20)')
+    parser.add_argument('--repeats', type=int, default=20, help='pairs (default: %(default)s)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: a GPU where there is one')
     parser.add_argument('--clock', choices=['wall', 'cpu'], default='wall', help='cpu: processor '
@@ -132,7 +150,7 @@ def _hourglass(args: argparse.Namespace) -> list[Comparison]:
         stem_channels=(64, 128, 128))).to(args.device)
     head = _head(args, args.alpha)
     images = torch.rand(args.batch, 3, args.input_size, args.input_size, device=args.device)
-    samples = _samples(args)
+    samples = _square_samples(args)
     target = torch.stack([s.gt_fields.heatmaps for s in samples])
 
     def plain_loss() -> Tensor:
@@ -173,7 +191,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
 
 def _loss(args: argparse.Namespace) -> list[Comparison]:
     """MSSHead's loss with the structural term against the same without."""
-    samples = _samples(args)
+    samples = _square_samples(args)
     finest = args.input_size // 4
     maps = [[torch.rand(args.batch, 16, finest // level, finest // level, device=args.device,
                         requires_grad=True) for level in (8, 4, 2, 1)]
@@ -193,12 +211,138 @@ def _head(args: argparse.Namespace, alpha: float) -> torch.nn.Module:
     return MODELS.build(dict(type='MSSHead', loss=loss)).to(args.device)
 
 
-def _samples(args: argparse.Namespace) -> list[PoseDataSample]:
-    size = args.input_size // 4
-    return [PoseDataSample(
-        gt_fields=PixelData(heatmaps=torch.rand(16, size, size, device=args.device)),
-        gt_instance_labels=InstanceData(keypoint_weights=torch.ones(1, 16, device=args.device)))
-        for _ in range(args.batch)]
+def _add_masking(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(repeats=500, device='cpu')
+
+
+def _masking(args: argparse.Namespace) -> list[Comparison]:
+    """KeypointMasking on an image of 256x256 pixels: the crop alone and with it."""
+    cv2.setNumThreads(1)  # as in a data-loading process
+    crop, masking = (TRANSFORMS.build(cfg) for cfg in (
+        dict(type='TopdownAffine', input_size=(256, 256)), dict(type='KeypointMasking')))
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (480, 640, 3), np.uint8)
+
+    def persons() -> Iterator[dict]:
+        """Yield people whose keypoints spread over half of the crop's height, ever the same."""
+        draw = np.random.default_rng(1)
+        while True:
+            yield dict(
+                img=image, img_shape=image.shape[:2], bbox_center=np.array([[320., 240.]]),
+                bbox_scale=np.array([[300., 300.]]), bbox_rotation=np.zeros(1),
+                keypoints=draw.normal((320, 240), (20, 40), (1, 16, 2)),
+                keypoints_visible=np.ones((1, 16)))
+
+    without, masked = persons(), persons()
+    return [Comparison('KeypointMasking, one image', lambda: crop(next(without)),
+                       lambda: masking(crop(next(masked))), 1., 'ms')]
+
+
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--batch', type=int, default=2, help='default: 2')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
+                        metavar='KEY=VALUE', help='change config entries')
+    # what else cli.load_config reads
+    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0)
+
+
+def _parts(args: argparse.Namespace) -> Iterator[Comparison]:
+    """A config's training step against its parts' on their own; the head's share of a forward."""
+    cfg = cli.load_config(args)
+    codec = untrained.codec(cfg)
+    model = untrained.build(cfg).to(args.device)
+    *body, head = untrained.parts(model).values()
+    width, height = codec['input_size']
+    images = torch.rand(args.batch, 3, height, width, device=args.device)
+    samples = _samples(args, _num_keypoints(cfg), codec['heatmap_size'])
+    model.train()
+    steps, features = [], images
+    for part in body:
+        outputs = _cut_off(part, features)
+        steps.append(_pass(part, features, outputs))
+        features = outputs
+
+    def whole() -> None:
+        model.zero_grad()
+        _total(model.loss(images, samples)).backward()
+
+    def apart() -> None:
+        model.zero_grad()
+        for step in steps:
+            step()
+        for tensor in _tensors(features):
+            tensor.grad = None
+        _total(head.loss(features, samples, train_cfg=model.train_cfg or {})).backward()
+
+    yield Comparison('training step against its parts', apart, whole, 1.05)
+
+    model.eval()  # here, since the comparison above has been measured by now
+
+    def forward(run: Callable[[], object]) -> Callable[[], None]:
+        def without_gradients() -> None:
+            with torch.no_grad():
+                run()
+        return without_gradients
+
+    yield Comparison('head against the whole forward',
+                     forward(lambda: model(images, None, mode='tensor')),
+                     forward(lambda: head(features)))
+
+
+def _cut_off(part: torch.nn.Module, inputs: object) -> object:
+    """Return a part's output, cut off from it, with gradients for what would have some."""
+    needs = [tensor.requires_grad for tensor in _tensors(part(inputs))]
+    with torch.no_grad():
+        outputs = part(inputs)
+    for tensor, need in zip(_tensors(outputs), needs):
+        tensor.requires_grad_(need)
+    return outputs
+
+
+def _pass(part: torch.nn.Module, inputs: object, outputs: object) -> Callable[[], None]:
+    """Return what runs a part forward and, from gradients of 1 for ``outputs``, backward."""
+    gradients = [torch.ones_like(t) for t in _tensors(outputs) if t.requires_grad]
+
+    def run() -> None:
+        for tensor in _tensors(inputs):
+            tensor.grad = None
+        reached = [t for t in _tensors(part(inputs)) if t.requires_grad]
+        torch.autograd.backward(reached, gradients)
+    return run
+
+
+def _tensors(value: object) -> Iterator[Tensor]:
+    """Find the tensors in nested sequences and in the attributes of these."""
+    if isinstance(value, Tensor):
+        yield value
+    elif value is not None:
+        for item in (*value, *getattr(value, '__dict__', {}).values()):
+            yield from _tensors(item)
+
+
+def _num_keypoints(cfg: Config) -> int:
+    """Return how many keypoints the training data have."""
+    if not cfg.get('train_dataloader'):
+        raise InputError(f'config {cfg.filename}: no train_dataloader, whose data set says how '
+                         'many keypoints there are')
+    dataset = cfg.train_dataloader.dataset
+    metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
+    return parse_pose_metainfo(metainfo)['num_keypoints']
+
+
+def _square_samples(args: argparse.Namespace) -> list[PoseDataSample]:
+    return _samples(args, 16, (args.input_size // 4, args.input_size // 4))
+
+
+def _samples(args: argparse.Namespace, keypoints: int,
+             size: tuple[int, int]) -> list[PoseDataSample]:
+    """Return a batch with random heatmaps of ``size`` (width, height)."""
+    maps = torch.rand(args.batch, keypoints, *size[::-1], device=args.device)
+    weights = torch.ones(1, keypoints, device=args.device)
+    return [PoseDataSample(gt_fields=PixelData(heatmaps=heatmaps),
+                           gt_instance_labels=InstanceData(keypoint_weights=weights))
+            for heatmaps in maps]
 
 
 def _total(losses: dict[str, Tensor]) -> Tensor:
@@ -213,6 +357,8 @@ def _autocast(args: argparse.Namespace):
 BENCHMARKS: dict[str, tuple[Callable, Callable]] = {
     'hourglass': (_add_hourglass, _hourglass),
     'loss': (_add_loss, _loss),
+    'masking': (_add_masking, _masking),
+    'parts': (_add_parts, _parts),
 }
 """Sub-command: what adds its arguments, and what makes its comparisons of them."""
 
@@ -224,29 +370,27 @@ def parse_args() -> argparse.Namespace:
     for name, (add_arguments, make) in BENCHMARKS.items():
         command = commands.add_parser(
             name, help=make.__doc__.rstrip('.'), description=make.__doc__)
-        add_arguments(command)
         _add_common(command)
+        add_arguments(command)
     return parser.parse_args()
 
 
 def main() -> None:
     """Measure, print the table and write it."""
     args = parse_args()
-    if args.repeats < 1 or args.batch < 1 or args.stacks < 1:
-        raise InputError('--repeats, --batch and --stacks: expected 1 or more')
+    for name in ('repeats', 'batch', 'stacks'):
+        if getattr(args, name, 1) < 1:
+            raise InputError(f'--{name} {getattr(args, name)}: expected 1 or more')
     try:
         torch.zeros(1, device=args.device)
     except (RuntimeError, AssertionError) as e:
         raise InputError(f'--device {args.device}: {str(e).splitlines()[0]}') from e
     torch.manual_seed(0)
     rows = []
-    print(f'{"":28}{"without":>12}{"with":>12}{"ratio":>8}  {"quartiles":<14}target')
+    print(f'{"":36}{"baseline":>12}{"candidate":>12}{"value":>8} {"":7}{"quartiles":14}target')
     for comparison in BENCHMARKS[args.benchmark][1](args):
         row = measure(comparison, args.repeats, args.device, args.clock)
-        first, third = row.ratio_quartiles
-        print(f'{row.name:28}{row.baseline_ms:9.2f} ms{row.candidate_ms:9.2f} ms{row.ratio:8.3f}  '
-              f'{first:.3f}-{third:.3f}   <= {row.target:.2f} '
-              f'{"held" if row.holds else "missed"}')
+        print(row)
         rows.append(asdict(row))
     if args.out:
         device = (torch.cuda.get_device_name(args.device) if args.device.startswith('cuda') else

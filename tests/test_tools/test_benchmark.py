@@ -4,6 +4,21 @@ import runpy
 import sys
 
 import pytest
+import tiny_run
+
+NECK = """
+model.update(
+    backbone=dict(type='ResNet', depth=18, init_cfg=dict(
+        type='Pretrained', checkpoint='https://unreachable.invalid/x.pth')),
+    neck=dict(type='FeatureMapProcessor', select_index=0),
+    head=dict(type='HeatmapHead', in_channels=512, out_channels=16, deconv_out_channels=(8, ) * 3,
+              deconv_kernel_sizes=(4, ) * 3, decoder=codec,
+              loss=dict(type='KeypointMSELoss', use_target_weight=True)))
+"""
+REGRESSION = """
+model['backbone'].update(context='image')
+model['head'].update(type='MSRHead', channels=8, context_channels=3)
+"""
 
 
 @pytest.fixture
@@ -36,9 +51,24 @@ def test_ratio_of_neighbours(path, monkeypatch, factor, holds):
 
     monkeypatch.setattr(tool['time'], 'perf_counter', lambda: clock[0])
     row = tool['measure'](tool['Comparison']('x', work(1.), work(factor), 1.05), 21, 'cpu', 'wall')
-    assert row.ratio == pytest.approx(factor) and row.holds == holds
+    assert row.value == pytest.approx(factor) and row.holds == holds and row.unit == 'ratio'
     assert len(calls) == 2 * (21 + 2)
     assert calls[:4] in ([factor, 1., 1., factor], [1., factor, factor, 1.])  # by turns
+
+
+@pytest.mark.parametrize('target, holds', [(1500., True), (50., False), (None, None)])
+def test_difference_and_its_target(path, monkeypatch, target, holds):
+    tool = runpy.run_path(path)
+    clock = [0.]
+
+    def work(seconds):
+        return lambda: clock.__setitem__(0, clock[0] + seconds)
+
+    monkeypatch.setattr(tool['time'], 'perf_counter', lambda: clock[0])
+    comparison = tool['Comparison']('x', work(2.), work(2.1), target, 'ms')
+    row = tool['measure'](comparison, 5, 'cpu', 'wall')
+    assert row.value == pytest.approx(100) and row.unit == 'ms' and row.holds is holds
+    assert ('<=' in str(row)) == (target is not None) and ' ms' in str(row)
 
 
 @pytest.mark.parametrize('args, rows', [
@@ -46,22 +76,46 @@ def test_ratio_of_neighbours(path, monkeypatch, factor, holds):
     (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64, '--amp', '--alpha', 1), 2),
     (('loss', '--stacks', 1, '--input-size', 64, '--clock', 'cpu'), 1),
     (('loss', '--stacks', 2, '--input-size', 64, '--norm', 'l2', '--combine', 'max'), 1),
+    (('masking', ), 1),
+    (('parts', ''), 2),
+    (('parts', NECK), 2),
+    (('parts', REGRESSION), 2),
 ])
 def test_every_sub_command_writes_its_table(path, monkeypatch, capsys, tmp_path, args, rows):
     out = tmp_path / 'new' / 'result.json'
-    assert run(path, monkeypatch, *args, '--device', 'cpu', '--batch', 2, '--repeats', 2,
+    if args[0] == 'parts':
+        args = ('parts', tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1]))
+    batch = () if args[0] == 'masking' else ('--batch', 2)
+    assert run(path, monkeypatch, *args, *batch, '--device', 'cpu', '--repeats', 2,
                '--out', out) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
     assert result['benchmark'] == args[0] and len(result['rows']) == rows
     assert set(result['environment']) == {'torch', 'device', 'threads'}
     for row in result['rows']:
-        assert row['ratio'] > 0 and f'{row["ratio"]:.3f}' in printed and row['name'] in printed
+        assert row['baseline_ms'] > 0 and row['candidate_ms'] > 0 and row['name'] in printed
+        assert f'{row["value"]:.3f} {row["unit"]}' in printed
+        assert (row['target'] is None) == (row['holds'] is None)
+
+
+def test_parts_pass_on_gradients_as_the_whole_does(path, tmp_path):
+    """What is cut off is a leaf where a gradient would have gone through, and only there."""
+    tool = runpy.run_path(path)
+    cfg = tool['Config'].fromfile(tiny_run.write_config(tmp_path / 'a.py', tmp_path, REGRESSION))
+    backbone, head = tool['untrained'].parts(tool['untrained'].build(cfg)).values()
+    features = tool['_cut_off'](backbone, tool['torch'].rand(2, 3, 64, 64))
+    tensors = list(tool['_tensors'](features))
+    assert len(tensors) == 4 + 1 and all(t.is_leaf for t in tensors)
+    assert [t.requires_grad for t in tensors] == [True] * 4 + [False]  # the image has none
+    list(tool['_tensors'](head(features)))[3].sum().backward()
+    assert tensors[0].grad is None and all(p.grad is None for p in backbone.parameters())
 
 
 @pytest.mark.parametrize('args, words', [
     (('hourglass', '--input-size', 100), '--input-size 100'),
     (('loss', '--repeats', 0), '--repeats'),
     (('loss', '--device', 'abacus'), '--device abacus'),
+    (('parts', 'nowhere.py'), 'nowhere.py'),
+    (('parts', 'nowhere.py', '--batch', 0), '--batch 0'),
 ])
 def test_errors_in_one_line(path, monkeypatch, capsys, args, words):
     assert run(path, monkeypatch, *args) == 2

@@ -13,4 +13,5 @@ model = dict(
         type='MSRHead',
         num_keypoints=16,
         loss=dict(type='StructureAwareLoss', skeleton='mpii', alpha=0.1)),
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False))
+    # MSRAHeatmap has cell i at input pixel 4 i, the mirror image has it at 4 i + 3: shift by a cell
+    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))

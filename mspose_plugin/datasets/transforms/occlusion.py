@@ -10,36 +10,37 @@ from mspose_plugin.errors import InputError
 
 @TRANSFORMS.register_module()
 class MarkOccluded(BaseTransform):
-    """Keep which keypoints are visible (COCO v = 2) beside which are labelled (v > 0).
+    """Tell the head which labelled keypoints are visible (COCO v = 2) and which are not (v = 1).
 
-    MMPose's datasets merge the two. The mark travels as the second column of
-    ``keypoints_visible`` ``[1, K, 2]``, which MMPose's transforms flip with the first, and reaches
-    the head as ``gt_instance_labels.keypoints_visible_weights`` ``[1, K]``, 1 where visible, 0
-    where occluded or unlabelled. Put it before the flip.
+    MMPose's datasets merge the two. Put it between ``GenerateTarget`` and ``PackPoseInputs``; the
+    head then finds ``gt_instance_labels.keypoints_visible_weights`` ``[1, K]``: 1 where visible, 0
+    where occluded or unlabelled, flipped with the image.
 
     Raises:
-        InputError: an annotation without COCO's ``keypoints``.
+        InputError: an annotation without COCO's ``keypoints``, or another place in the pipeline.
     """
 
     def transform(self, results: dict) -> dict:
-        """Add the second column.
+        """Add ``keypoints_visible_weights``.
 
         Args:
-            results (dict): of a COCO-style dataset: ``raw_ann_info.keypoints`` (3 K numbers) and
-                ``keypoints_visible`` ``[1, K]``.
+            results (dict): of a COCO-style dataset: ``raw_ann_info.keypoints`` (3 K numbers).
 
         Returns:
             dict: ``results``.
         """
+        if 'label_mapping_table' not in results:
+            raise InputError('MarkOccluded comes before GenerateTarget; put it after')
+        number = results['keypoint_weights'].shape[1]
         raw = (results.get('raw_ann_info') or {}).get('keypoints')
-        labelled = results['keypoints_visible']
-        if raw is None or len(raw) != 3 * labelled.shape[1]:
-            raise InputError('MarkOccluded: the annotation has no COCO keypoints (x, y, v for '
-                             f'each of {labelled.shape[1]}); use it with CocoDataset and '
-                             'ground-truth boxes')
-        if results.get('flip') is not None:
-            raise InputError('MarkOccluded comes after RandomFlip; put it before the flip')
-        visible = np.asarray(raw[2::3], dtype=labelled.dtype)[None] == 2
-        results['keypoints_visible'] = np.stack(
-            [labelled, visible.astype(labelled.dtype)], axis=-1)
+        if raw is None or len(raw) != 3 * number:
+            raise InputError('MarkOccluded: the annotation has no COCO keypoints (x, y, v for each '
+                             f'of {number}); use it with CocoDataset and ground-truth boxes')
+        visible = np.asarray(raw[2::3]) == 2
+        # a diagonal flip is half a turn, which mirrors nobody
+        if results.get('flip') and results['flip_direction'] != 'diagonal':
+            visible = visible[results['flip_indices']]
+        results['keypoints_visible_weights'] = visible[None].astype(np.float32)
+        results['label_mapping_table'] = dict(
+            results['label_mapping_table'], keypoints_visible_weights='keypoints_visible_weights')
         return results

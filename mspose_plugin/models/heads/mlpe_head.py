@@ -182,5 +182,5 @@ class MLPEHead(AnswerHead):
         if not all('keypoints_visible_weights' in entry for entry in labels):
             raise InputError(
                 'MLPEHead: occluded keypoints are not to count, but the data does not tell them; '
-                "put dict(type='MarkOccluded') before the flip in train_pipeline")
+                "put dict(type='MarkOccluded') after GenerateTarget in train_pipeline")
         return torch.cat([entry.keypoints_visible_weights for entry in labels])

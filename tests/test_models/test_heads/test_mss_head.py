@@ -5,40 +5,15 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.registry import MODELS
+from samples import CODEC, FLIP, make_sample
 
 from mspose_plugin.errors import InputError
-from mspose_plugin.models.heads import MSSHead
-from mspose_plugin.models.heads.mss_head import heatmap_accuracy
+from mspose_plugin.models.heads import MSSHead, heatmap_accuracy
 
 K = 4
-FLIP = [1, 0, 2, 3]
-CODEC = dict(type='MSRAHeatmap', input_size=(96, 64), heatmap_size=(24, 16), sigma=1)
 SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
-
-
-def make_sample(keypoints=None, visible=None, codec=CODEC, flip_indices=None):
-    """Return a sample as a data loader gives it: targets from the codec, packed by MMPose."""
-    rng = np.random.default_rng(4)
-    width, height = codec['input_size']
-    flip_indices = FLIP if flip_indices is None else flip_indices
-    number = len(flip_indices)
-    if keypoints is None:
-        keypoints = rng.uniform(0, 1, (number, 2)) * (width - 1, height - 1)
-    visible = np.ones(number) if visible is None else np.asarray(visible)
-    results = dict(
-        img=np.zeros((height, width, 3), np.uint8), flip_indices=flip_indices,
-        transformed_keypoints=np.asarray(keypoints, np.float32)[None],
-        keypoints=np.asarray(keypoints, np.float32)[None],
-        keypoints_visible=np.asarray(visible, np.float32)[None],
-        bbox=np.array([[0, 0, width, height]], np.float32), bbox_score=np.ones(1, np.float32),
-        input_center=np.array([width / 2, height / 2]), input_scale=np.array([width, height]),
-        input_size=codec['input_size'], dataset_keypoint_weights=np.ones(number))
-    results = GenerateTarget(encoder=codec).transform(results)
-    return PackPoseInputs(meta_keys=('flip_indices', 'input_size', 'input_center', 'input_scale')
-                          ).transform(results)['data_samples']
 
 
 def make_pyramids(stacks=2, batch=2, sizes=SIZES, keypoints=K):
@@ -223,6 +198,23 @@ def test_flip_testing_averages_with_the_mirror_image():
     with_flip = head.predict([plain, mirrored], samples, test_cfg)[0]
     for a, b in zip(head.predict(plain, samples), with_flip, strict=True):
         np.testing.assert_allclose(a.keypoints, b.keypoints, atol=1e-4)
+
+
+def test_flip_testing_needs_the_shift():
+    """Targets of a person and of its mirror image, averaged: nearer to the truth when shifted."""
+    head = MSSHead(decoder=CODEC)
+    errors = {}
+    for shift in (True, False):
+        found = []
+        for x in np.arange(20, 70, 1.):
+            plain = make_sample([(x, 30)] * K)
+            mirrored = make_sample([(95 - x, 30)] * K)
+            feats = [((s.gt_fields.heatmaps[None], ), ) for s in (plain, mirrored)]
+            preds = head.predict(feats, [plain], dict(flip_test=True, shift_heatmap=shift))
+            found.append(preds[0].keypoints[0, 0, 0] - x)
+        errors[shift] = np.abs(found).mean()
+    assert errors[True] < 0.8 * errors[False]
+    assert errors[True] < 1.2  # input pixels; a cell has 4
 
 
 def test_half_precision_is_decoded():

@@ -1,0 +1,58 @@
+"""A config's network without its weights, to be counted or timed."""
+from __future__ import annotations
+
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+from torch import nn
+
+from .errors import InputError
+
+
+def build(cfg: Config) -> nn.Module:
+    """Build the model; no file of weights is read or fetched.
+
+    Args:
+        cfg (Config): run config; not changed.
+
+    Returns:
+        nn.Module: the pose estimator, with PyTorch's initialisation.
+
+    Raises:
+        InputError: no model with a backbone and a head, or one that cannot be built.
+    """
+    model = cfg.to_dict().get('model') or {}
+    if not {'backbone', 'head'} <= set(model):
+        raise InputError(f'config {cfg.filename}: no model with a backbone and a head')
+    model['backbone'].pop('pretrained', None)
+    model['backbone'].update({key: None for key in model['backbone'] if key == 'init_cfg'})
+    init_default_scope(cfg.get('default_scope', 'mmpose'))
+    try:
+        return MODELS.build(model)
+    except InputError:
+        raise
+    except Exception as e:  # whatever a component says to its arguments
+        raise InputError(f'config {cfg.filename}: the model cannot be built: '
+                         f'{" ".join(str(e).split())}') from e
+
+
+def parts(model: nn.Module) -> dict[str, nn.Module]:
+    """Return backbone, neck (where there is one) and head, in the order in which they run."""
+    found = {name: getattr(model, name, None) for name in ('backbone', 'neck', 'head')}
+    return {name: part for name, part in found.items() if part is not None}
+
+
+def codec(cfg: Config) -> dict:
+    """Return the codec that the head decodes with, or the config's ``codec``.
+
+    Args:
+        cfg (Config): run config.
+
+    Raises:
+        InputError: neither has an ``input_size``.
+    """
+    for found in (cfg.model.head.get('decoder'), cfg.get('codec')):
+        if isinstance(found, dict) and 'input_size' in found:
+            return found
+    raise InputError(f'config {cfg.filename}: neither model.head.decoder nor codec says which '
+                     'input_size the network takes')
