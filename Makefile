@@ -1,11 +1,12 @@
-# make setup   environment in .venv (a second call does nothing)
-# make demo    synthetic people, training, evaluation, pictures: about 15 minutes on 2 cores
-# make test    lint and the whole test suite
+# make setup       environment in .venv (a second call does nothing)
+# make demo        synthetic people, training, evaluation, pictures: about 15 minutes on 2 cores
+# make demo-mlpe   the same for MLPE
+# make test        lint and the whole test suite
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test clean
+.PHONY: setup demo demo-mlpe test clean
 setup: $(VENV)/.ready
 
 # chumpy (required by mmpose, imported nowhere) and xtcocotools (its wheel was made for NumPy 1) are
@@ -19,6 +20,9 @@ $(VENV)/.ready: setup.py
 
 demo: setup
 	$(BIN)/python tools/demo.py
+
+demo-mlpe: setup
+	$(BIN)/python tools/demo.py mlpe
 
 test: setup
 	$(BIN)/ruff check .

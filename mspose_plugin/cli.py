@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.runner import Runner
 
+from .datasets.checks import check_coco_persons
 from .errors import InputError
 
 DOWNLOADS = {
@@ -19,7 +21,9 @@ DOWNLOADS = {
             '{root}images/, MMPose\'s annotation files (mpii_train.json, mpii_val.json, '
             'mpii_gt_val.mat) into {root}annotations/',
     'flic': 'FLIC (examples.mat and images/, from the FLIC site) into {root}',
-    'coco': 'train2017/, val2017/ and annotations/ from the COCO site into {root}',
+    'coco': 'train2017/, val2017/ (or test2017/) and annotations/ from the COCO site into {root}, '
+            'a detector\'s boxes (MMPose\'s COCO page links them) into '
+            '{root}person_detection_results/',
 }
 """What to download, by the start of a dataset class's name."""
 
@@ -136,7 +140,7 @@ def _first_line(error: Exception) -> str:
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Look for the files of the data sets before anything is built.
+    """Look for the files of the data sets, and for persons in COCO's, before anything is built.
 
     Args:
         cfg (Config): run config.
@@ -144,7 +148,8 @@ def check_data(cfg: Config, *splits: str) -> None:
             passed over.
 
     Raises:
-        InputError: a file or folder is missing; the message says what to download where.
+        InputError: a file or folder is missing (the message says what to download where), or
+            there is nobody in a ``CocoDataset``.
     """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
@@ -161,6 +166,23 @@ def check_data(cfg: Config, *splits: str) -> None:
                 if '://' not in path and not osp.exists(path):
                     raise InputError(f'{split}_dataloader: {path} does not exist; '
                                      f'{_remedy(dataset.type, root)}')
+            if _name(dataset.type) == 'CocoDataset' and dataset.get('data_mode') != 'bottomup':
+                check_coco_persons(files[0], dataset.get('bbox_file'), (
+                    dataset.get('filter_cfg') or {}).get('bbox_score_thr', 0.))
+
+
+def log_boxes(runner: Runner, split: str) -> None:
+    """Write into the log how many persons are predicted in, and whose boxes they have.
+
+    Args:
+        runner (Runner): before its run; the split's data set is built.
+        split (str): ``'val'`` or ``'test'``; passed over where the runner has none.
+    """
+    loop = getattr(runner, f'{split}_loop')
+    dataset = loop.dataloader.dataset if loop else None
+    if hasattr(dataset, 'bbox_file'):
+        source = dataset.bbox_file or f'the ground truth, {dataset.ann_file}'
+        runner.logger.info(f'{split}_dataloader: {len(dataset)} boxes of {source}')
 
 
 def _datasets(cfg: ConfigDict | None) -> Iterator[ConfigDict]:
@@ -174,10 +196,14 @@ def _datasets(cfg: ConfigDict | None) -> Iterator[ConfigDict]:
         yield from _datasets(child)
 
 
+def _name(dataset_type: str | type) -> str:
+    return getattr(dataset_type, '__name__', dataset_type).rpartition('.')[2]
+
+
 def _remedy(dataset_type: str | type, root: str) -> str:
     where = osp.join(root, '')
     for name, what in DOWNLOADS.items():
-        if name in getattr(dataset_type, '__name__', str(dataset_type)).lower():
+        if name in _name(dataset_type).lower():
             return (f'put {what.format(root=where)}, or make synthetic people in its place: '
                     f'python tools/make_synthetic.py --layout {name} --out {root or "DIR"} '
                     '--train 2000 --val 500')

@@ -1,7 +1,9 @@
 """The whole path in one command: synthetic people, training, evaluation, pictures.
 
-``python tools/demo.py``, which is ``make demo``. Leaves the data, the run, ``predictions.png`` and
-``summary.json`` (metrics, seed, seconds of every step) in ``work_dirs/demo``.
+``python tools/demo.py``, which is ``make demo``, for MSSPose, and ``python tools/demo.py mlpe``,
+which is ``make demo-mlpe``, for MLPE. Leaves the data, the run, ``predictions.png`` and
+``summary.json`` (metrics, seed, seconds of every step) in ``work_dirs/demo`` or
+``work_dirs/demo_mlpe``.
 """
 import argparse
 import json
@@ -9,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,16 +19,55 @@ import torch
 from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = 'configs/demo/msspose_synthetic.py'
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What one demo consists of.
+
+    Attributes:
+        config (str): config file, from the repository's root.
+        folder (str): where its config expects ``data/``, from the working directory.
+        layout (str): of the data.
+        train (tuple[int, int]): number of training images, on a machine with bfloat16 and on a
+            CPU without, where a step takes twice as long.
+        val (int): number of unseen images.
+        says (str): the last line, a format of the summary's entries and ``val``.
+        tests (dict[str, list[str]]): config options of every evaluation by its entry in the
+            summary.
+    """
+
+    config: str
+    folder: str
+    layout: str
+    train: tuple[int, int]
+    val: int
+    says: str
+    tests: dict[str, list[str]] = field(default_factory=lambda: dict(metrics=[]))
+
+
+_DETECTIONS = ('test_dataloader.dataset.bbox_file=work_dirs/demo_mlpe/data/'
+               'person_detection_results/COCO_val2017_detections_AP_H_56_person.json')
+DEMOS = dict(
+    msspose=Demo(
+        'configs/demo/msspose_synthetic.py', 'work_dirs/demo', 'mpii', (16000, 9000), 1000,
+        'PCKh@0.5 on {val} unseen synthetic people: {metrics[PCKh]:.1f}'),
+    mlpe=Demo(
+        'configs/demo/mlpe_synthetic.py', 'work_dirs/demo_mlpe', 'coco', (6000, 3000), 300,
+        'AP on {val} unseen images of synthetic people: {metrics[coco/AP]:.3f} with ground-truth '
+        'boxes, {metrics_detections[coco/AP]:.3f} with the detector\'s',
+        dict(metrics=[], metrics_detections=[_DETECTIONS])))
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--train', type=int, help='training images (default: 16000, or 9000 on a '
-                        'CPU without bfloat16, where a step takes twice as long)')
-    parser.add_argument('--val', type=int, default=1000, help='unseen images to evaluate on '
-                        '(default: 1000)')
+    parser.add_argument('demo', nargs='?', default='msspose', choices=list(DEMOS),
+                        help='method (default: msspose)')
+    parser.add_argument('--train', type=int, help='training images (default: what takes about ten '
+                        'minutes on two cores)')
+    parser.add_argument('--val', type=int, help='unseen images to evaluate on (default: '
+                        + ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items()) + ')')
     parser.add_argument('--seed', type=int, default=0, help='of data and training (default: 0)')
     parser.add_argument('--difficulty', default='normal', choices=['easy', 'normal', 'hard'],
                         help='of the data (default: normal)')
@@ -37,10 +79,11 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Run every step as a user would and sum up."""
     args = parse_args()
-    if args.train is None:
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        args.train = 16000 if fast_bfloat16(device) else 9000
-    root, config = Path('work_dirs/demo'), ROOT / CONFIG
+    demo = DEMOS[args.demo]
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    train = args.train or demo.train[0 if fast_bfloat16(device) else 1]
+    val = args.val or demo.val
+    root, config = Path(demo.folder), ROOT / demo.config
     data, run, picture = root / 'data', root / 'run', root / 'predictions.png'
     options = [f'randomness.seed={args.seed}', *args.cfg_options]
     start, seconds = time.monotonic(), {}
@@ -57,23 +100,24 @@ def main() -> None:
             sys.exit(done.returncode)
         seconds[name] = round(time.monotonic() - begin, 1)
 
-    step('data', 'make_synthetic.py', '--layout', 'mpii', '--out', data, '--train', args.train,
-         '--val', args.val, '--seed', args.seed, '--difficulty', args.difficulty, '--overwrite')
+    step('data', 'make_synthetic.py', '--layout', demo.layout, '--out', data, '--train', train,
+         '--val', val, '--seed', args.seed, '--difficulty', args.difficulty, '--overwrite')
     step('training', 'train.py', config, '--work-dir', run, '--cfg-options', *options)
     checkpoint = (run / 'last_checkpoint').read_text().strip()
-    step('evaluation', 'test.py', config, checkpoint, '--work-dir', run, '--out',
-         root / 'metrics.json', '--cfg-options', *options)
+    summary = dict(protocol=dict(
+        config=demo.config, cfg_options=options, checkpoint=Path(checkpoint).name,
+        data=json.loads((data / 'synthetic.json').read_text())))
+    for name, test_options in demo.tests.items():
+        step(f'evaluation: {name}', 'test.py', config, checkpoint, '--work-dir', run, '--out',
+             root / f'{name}.json', '--cfg-options', *options, *test_options)
+        summary[name] = json.loads((root / f'{name}.json').read_text())
     # the config as the training left it, with the options
     step('pictures', 'draw_grid.py', run / config.name, checkpoint, '--out', picture)
 
-    metrics = json.loads((root / 'metrics.json').read_text())
-    summary = dict(
-        protocol=dict(config=CONFIG, cfg_options=options, checkpoint=Path(checkpoint).name,
-                      data=json.loads((data / 'synthetic.json').read_text())),
-        metrics=metrics, seconds=seconds, cpus=os.cpu_count())
+    summary.update(seconds=seconds, cpus=os.cpu_count())
     (root / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
     print(f'\npictures: {picture}\nsummary: {root / "summary.json"}\n'
-          f'PCKh@0.5 on {args.val} unseen synthetic people: {metrics["PCKh"]:.1f} '
+          f'{demo.says.format(val=val, **summary)} '
           f'({(time.monotonic() - start) / 60:.1f} minutes)')
 
 

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint: ``python tools/test.py CONFIG CHECKPOINT``.
 
 Takes the arguments of MMPose's own ``tools/test.py``. Differences: missing data and a checkpoint
-of another architecture are said in one line.
+of another architecture are said in one line, and the log tells whose person boxes were used.
 """
 import argparse
 import math
@@ -54,7 +54,9 @@ def main() -> None:
     if args.badcase:
         analyse_bad_cases(cfg, args)
     cli.check_data(cfg, 'test')
-    metrics = Runner.from_cfg(cfg).test()
+    runner = Runner.from_cfg(cfg)
+    cli.log_boxes(runner, 'test')
+    metrics = runner.test()
     if args.out and is_main_process():
         mmengine.dump({name: plain(value) for name, value in metrics.items()}, args.out,
                       **(dict(indent=2) if args.out.endswith('.json') else {}))

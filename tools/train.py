@@ -53,7 +53,9 @@ def main() -> None:
         cfg.resume = True
         cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
     cli.check_data(cfg, 'train', 'val')
-    Runner.from_cfg(cfg).train()
+    runner = Runner.from_cfg(cfg)
+    cli.log_boxes(runner, 'val')
+    runner.train()
 
 
 def use_amp(cfg: Config) -> None:

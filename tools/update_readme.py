@@ -21,15 +21,83 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
+def _data(synthetic: dict) -> str:
+    return (f'Synthetic people, difficulty `{synthetic["difficulty"]}`, seed {synthetic["seed"]}: '
+            f'trained on {synthetic["train"]} images, evaluated on {synthetic["val"]} others.\n')
+
+
 def demo(metrics: dict, synthetic: dict) -> str:
     """What ``make demo`` leaves: ``metrics.json``, and ``synthetic.json`` of its data."""
     columns = [*JOINTS, 'PCKh', 'PCKh@0.1', 'AUC']
-    return table(columns, [[f'{metrics[c]:.1f}' for c in columns]]) + (
-        f'\nSynthetic people, difficulty `{synthetic["difficulty"]}`, seed {synthetic["seed"]}: '
-        f'trained on {synthetic["train"]} images, evaluated on {synthetic["val"]} others.\n')
+    return table(columns, [[f'{metrics[c]:.1f}' for c in columns]]) + '\n' + _data(synthetic)
 
 
-RENDER: dict[str, Callable[..., str]] = dict(demo=demo)
+def demo_mlpe(metrics: dict, metrics_detections: dict, synthetic: dict) -> str:
+    """What ``make demo-mlpe`` leaves."""
+    columns = ['AP', 'AP .5', 'AP .75', 'AR']
+    rows = [[name, *(f'{100 * values[f"coco/{c}"]:.1f}' for c in columns)]
+            for name, values in (('ground truth', metrics), ('detector', metrics_detections))]
+    return table(['boxes', *columns], rows) + '\n' + _data(synthetic)
+
+
+def complexity(mlpe: list[dict], msspose: list[dict]) -> str:
+    """What ``tools/complexity.py`` writes, beside the published AP of MLPE's rows."""
+    paper = dict(a=70.1, b=70.2, c=70.4, d=70.2, e=72.4, f=73.7)
+    rows = []
+    for row in (*mlpe, *msspose):
+        name = Path(row['config']).stem
+        params, gmacs = ({part: f'{n:.2f}' for part, n in row[key].items()}
+                         for key in ('params', 'gmacs'))
+        rows.append([f'`{row["config"].removeprefix("configs/")}`', params['total'],
+                     params['backbone'], params.get('neck', '-'), params['head'], gmacs['total'],
+                     gmacs['head'], str(paper[name[0]]) if row in mlpe else '-'])
+    return table(['config', 'parameters, M', 'backbone', 'neck', 'head', 'GMACs', 'of the head',
+                  'AP (paper)'], rows)
+
+
+def lateral_skips(**runs: dict) -> str:
+    """The demo's model trained with and without lateral skips, ``{with,without}_SEED.json``."""
+    rows = []
+    for kind in ('with', 'without'):
+        names = sorted(name for name in runs if name.startswith(f'{kind}_'))
+        values = [100 * runs[name]['coco/AP'] for name in names]
+        rows.append([kind, *(f'{v:.1f}' for v in values), f'{sum(values) / len(values):.1f}'])
+    return table(['lateral skips', *(f'seed {i}' for i in range(len(values))), 'mean'], rows)
+
+
+def alpha(**runs: dict) -> str:
+    """The MSS-net trained with several weights of the structural term, ``alpha_VALUE.json``."""
+    values = {float(name.removeprefix('alpha_')): run for name, run in runs.items()}
+    return table(['alpha', *(f'{a:g}' for a in sorted(values))], [
+        [metric, *(f'{values[a][metric]:.1f}' for a in sorted(values))]
+        for metric in ('PCKh', 'AUC')])
+
+
+def peaks(counts: dict) -> str:
+    """What ``tools/count_peaks.py`` writes."""
+    share = {k: 100 * counts[k] / counts['labelled_maps'] for k in ('before', 'after')}
+    return (f'Of {counts["labelled_maps"]} heatmaps of {counts["persons"]} unseen synthetic people '
+            f'with occluded and duplicated keypoints, {counts["before"]} ({share["before"]:.1f} %) '
+            f'have a second strong peak before the regression network and {counts["after"]} '
+            f'({share["after"]:.1f} %) after it.\n')
+
+
+def benchmark(**runs: dict) -> str:
+    """What ``tools/benchmark.py`` writes, a file for each sub-command."""
+    rows = []
+    for name in sorted(runs):
+        for row in runs[name]['rows']:
+            unit = '' if row['unit'] == 'ratio' else ' ' + row['unit']
+            target = '-' if row['target'] is None else f'{row["target"]:g}{unit}'
+            low, high = row['quartiles']
+            rows.append([f'`{name}`', row['name'], f'{row["value"]:.3f}{unit}',
+                         f'{low:.3f}–{high:.3f}', target])
+    return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
+
+
+RENDER: dict[str, Callable[..., str]] = {f.__name__: f for f in (
+    demo, demo_mlpe, complexity, lateral_skips, alpha, peaks, benchmark)}
+"""Name of a block, which is that of its folder in ``results/``, and what makes it."""
 
 
 def main() -> None:

@@ -79,6 +79,52 @@ def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> np.
     return content[key]
 
 
+def check_coco_persons(ann_file: str, bbox_file: str | None = None,
+                       score_thr: float = 0.) -> None:
+    """Check that a COCO data set has persons; MMPose's own error for one without is a traceback.
+
+    Args:
+        ann_file: COCO's annotation file, or its ``image_info`` file when boxes come from a
+            detector.
+        bbox_file: a detector's results for the same images. None: the ground-truth boxes of
+            persons with keypoints.
+        score_thr: boxes of a lower score are left out.
+
+    Raises:
+        InputError: a file that cannot be read or has another format, no person at all, or a box
+            in an image that ``ann_file`` does not list.
+    """
+    content = read_json(ann_file, 'annotation file', 'check ann_file')
+    if not isinstance(content, dict) or not isinstance(content.get('images'), list):
+        raise InputError(f"annotation file {ann_file!r} has no 'images'; expected COCO's format")
+    if not bbox_file:
+        if not any(any(person.get('keypoints', ())[2::3]) and not person.get('iscrowd')
+                   for person in content.get('annotations', ())):
+            raise InputError(f'annotation file {ann_file!r} has no person with keypoints; take '
+                             'another one, or boxes from a detector (bbox_file) for testing')
+        return
+    remedy = "expected a person detector's boxes for the images of ann_file in COCO's result format"
+    boxes = read_json(bbox_file, 'detector file', remedy)
+    if not isinstance(boxes, list) or not all(map(_is_coco_box, boxes)):
+        raise InputError(f'detector file {bbox_file!r} is not a list of image_id, category_id, '
+                         f'bbox (4 numbers) and score; {remedy}')
+    persons = [box for box in boxes if box['category_id'] == 1]
+    listed = {image['id'] for image in content['images']}
+    foreign = [box['image_id'] for box in persons if box['image_id'] not in listed]
+    if foreign:
+        raise InputError(f'detector file {bbox_file!r}: {len(foreign)} of {len(persons)} boxes lie '
+                         f'in images that {ann_file} does not list (first: image_id {foreign[0]}); '
+                         'take the detector file that was made for these images')
+    if not any(box['score'] >= score_thr for box in persons):
+        raise InputError(f'detector file {bbox_file!r} has no box of a person (category_id 1) with '
+                         f'a score of {score_thr} or more; {remedy}')
+
+
+def _is_coco_box(box: Any) -> bool:
+    return (isinstance(box, dict) and {'image_id', 'category_id', 'bbox', 'score'} <= box.keys()
+            and isinstance(box['score'], (int, float)) and numbers(box['bbox'], (4,)) is not None)
+
+
 def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
     """Return ``value`` as finite float64 numbers of a shape (None: any length), or None."""
     try:

@@ -23,7 +23,8 @@ def test_every_step_and_its_summary(repository, tmp_path):
     assert protocol['checkpoint'] == 'epoch_1.pth'
     assert {key: protocol['data'][key] for key in ('train', 'val', 'seed', 'difficulty')} == dict(
         train=8, val=24, seed=3, difficulty='easy')
-    assert list(summary['seconds']) == ['data', 'training', 'evaluation', 'pictures']
+    assert list(summary['seconds']) == [
+        'data', 'training', 'evaluation: metrics', 'pictures']
     assert all(seconds > 0 for seconds in summary['seconds'].values())
     assert summary['metrics'] == json.loads((root / 'metrics.json').read_text())
     assert 0 <= summary['metrics']['PCKh'] <= 100
