@@ -1,5 +1,5 @@
 # Row c, tested on a person detector's boxes (the file that MMPose's and HRNet's results use), as the
-# published figures are; the score of a person is its box's times the mean of its keypoints'.
+# published figures are.
 _base_ = './c_deconv.py'
 
 test_dataloader = dict(

@@ -16,3 +16,7 @@ _base_.test_dataloader.dataset.pipeline[3].input_size = codec['input_size']
 train_dataloader = dict(batch_size=32, drop_last=True)
 val_dataloader = dict(batch_size=32)
 test_dataloader = dict(batch_size=32)
+
+# the score of a person is its box's times the mean of all its keypoints'
+val_evaluator = dict(keypoint_score_thr=0.)
+test_evaluator = dict(keypoint_score_thr=0.)

@@ -75,6 +75,10 @@ class AnswerHead(BaseHead):
         Returns:
             list[InstanceData] | tuple: the keypoints in input pixels; with ``output_heatmaps``
             also a list of PixelData with the heatmaps ``[K, H, W]``.
+
+        Raises:
+            InputError: heatmaps of another number than the data's keypoints, or of another size
+                than the codec's, which would decode them to wrong places.
         """
         test_cfg = test_cfg or {}
         flip_indices = batch_data_samples[0].metainfo.get('flip_indices')
@@ -93,6 +97,11 @@ class AnswerHead(BaseHead):
             maps = self.answers(feats)
             self._check_keypoints(maps['heatmaps'], flip_indices)
         maps = {name: heatmaps.detach().float() for name, heatmaps in maps.items()}
+        width, height = maps['heatmaps'].shape[-1], maps['heatmaps'].shape[-2]
+        if tuple(getattr(self.decoder, 'heatmap_size', (width, height))) != (width, height):
+            raise InputError(
+                f'codec.heatmap_size is {tuple(self.decoder.heatmap_size)}, the network predicts '
+                f'{width}x{height}; set heatmap_size to that')
         preds = self.decode(maps['heatmaps'])
         if test_cfg.get('output_heatmaps', False):
             return preds, [PixelData(**dict(zip(maps, sample))) for sample in zip(*maps.values())]

@@ -171,3 +171,9 @@ def test_inputs_that_do_not_fit():
         make_head(num_keypoints=5).loss(make_levels(), make_batch())
     with pytest.raises(InputError, match='topk=8, but there are 4 keypoints'):
         make_head(fine_loss=None).loss(make_levels(), make_batch())
+
+
+def test_heatmaps_of_another_size_are_not_decoded():
+    head = make_head().eval()
+    with pytest.raises(InputError, match=r'heatmap_size is \(24, 16\), the network predicts 20x14'):
+        head.predict(make_levels([(2, 3), (4, 5), (7, 10), (14, 20)]), make_batch())
