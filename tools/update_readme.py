@@ -65,14 +65,6 @@ def lateral_skips(**runs: dict) -> str:
     return table(['lateral skips', *(f'seed {i}' for i in range(len(values))), 'mean'], rows)
 
 
-def alpha(**runs: dict) -> str:
-    """The MSS-net trained with several weights of the structural term, ``alpha_VALUE.json``."""
-    values = {float(name.removeprefix('alpha_')): run for name, run in runs.items()}
-    return table(['alpha', *(f'{a:g}' for a in sorted(values))], [
-        [metric, *(f'{values[a][metric]:.1f}' for a in sorted(values))]
-        for metric in ('PCKh', 'AUC')])
-
-
 def peaks(counts: dict) -> str:
     """What ``tools/count_peaks.py`` writes."""
     share = {k: 100 * counts[k] / counts['labelled_maps'] for k in ('before', 'after')}
@@ -96,7 +88,7 @@ def benchmark(**runs: dict) -> str:
 
 
 RENDER: dict[str, Callable[..., str]] = {f.__name__: f for f in (
-    demo, demo_mlpe, complexity, lateral_skips, alpha, peaks, benchmark)}
+    demo, demo_mlpe, complexity, lateral_skips, peaks, benchmark)}
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
 
 

@@ -1,5 +1,4 @@
-# Row c, tested on a person detector's boxes (the file that MMPose's and HRNet's results use), as the
-# published figures are.
+# Row c, tested on a person detector's boxes: the file that MMPose's and HRNet's results use.
 _base_ = './c_deconv.py'
 
 test_dataloader = dict(
