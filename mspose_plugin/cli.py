@@ -72,20 +72,31 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
                         '(default: 1)')
     parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays '
                         '(default: 1)')
-    parser.add_argument('--cfg-options', nargs='+', action=_KeyValues, default={},
-                        metavar='KEY=VALUE', help='change config entries, e.g. '
-                        'train_dataloader.batch_size=8 model.backbone.num_stacks=2')
+    _add_cfg_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
                         default='none', help='job launcher (default: none)')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0,
                         help=argparse.SUPPRESS)
 
 
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`load_config` needs, for a tool that only reads a config."""
+    _add_cfg_options(parser)
+    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0)
+
+
+def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--cfg-options', nargs='+', action=_KeyValues, default={},
+                        metavar='KEY=VALUE', help='change config entries, e.g. '
+                        'train_dataloader.batch_size=8 model.backbone.num_stacks=2')
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and merge the common arguments into it.
 
     Args:
-        args (argparse.Namespace): from a parser with :func:`add_common_arguments`.
+        args (argparse.Namespace): from a parser with :func:`add_common_arguments`
+            or :func:`add_config_arguments`.
 
     Returns:
         Config: with ``launcher``, ``work_dir`` and the visualisation hook set.

@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.structures import InstanceData, PixelData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
@@ -241,10 +241,7 @@ def _masking(args: argparse.Namespace) -> list[Comparison]:
 def _add_parts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
     parser.add_argument('--batch', type=int, default=2, help='default: 2')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='change config entries')
-    # what else cli.load_config reads
-    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0)
+    cli.add_config_arguments(parser)
 
 
 def _parts(args: argparse.Namespace) -> Iterator[Comparison]:

@@ -13,7 +13,7 @@ from mspose_plugin import cli  # adapts the installed releases, so before MMPose
 # isort: split
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 from mmengine.fileio import get_file_backend
 from mmengine.registry import init_default_scope
@@ -40,10 +40,7 @@ def parse_args() -> argparse.Namespace:
                         '(default: 0)')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
                         help='data and pipeline to use (default: train)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={},
-                        metavar='KEY=VALUE', help='change config entries')
-    # what else cli.load_config reads
-    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0)
+    cli.add_config_arguments(parser)
     return parser.parse_args()
 
 

@@ -1,6 +1,7 @@
 """Count parameters and multiply-adds of a config's model: ``python tools/complexity.py CONFIG …``.
 
-Backbone, neck and head apart, for one image. What papers give as "FLOPs" of a pose network is
+Backbone, neck and head apart, for one image on its way to the loss (at test time MLPE leaves out
+its level predictions). What papers give as "FLOPs" of a pose network is
 usually this number of multiply-adds (MACs), half of the additions and multiplications. Counted are
 convolutions, transposed convolutions and matrix products; normalisation, activations, pooling and
 interpolation, a few per cent, are not. The head is what its ``forward`` computes as the config
@@ -54,9 +55,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--input-size', type=int, nargs=2, metavar=('W', 'H'),
                         help='pixels (default: what the config trains with)')
     parser.add_argument('--out', help='JSON file to write')
-    # what else cli.load_config reads
-    parser.set_defaults(work_dir=None, launcher='none', show=False, show_dir=None, local_rank=0,
-                        cfg_options={})
+    cli.add_config_arguments(parser)
     return parser.parse_args()
 
 
@@ -72,7 +71,7 @@ def main() -> None:
         with torch.device('meta'):
             model = untrained.build(cfg)
         width, height = args.input_size or untrained.codec(cfg)['input_size']
-        rows.append(dict(config=config, input_size=[width, height],
+        rows.append(dict(config=config, cfg_options=args.cfg_options, input_size=[width, height],
                          **count(model, width, height)))
     first = max(len(row['config']) for row in rows)
     print(f'{"":{first}}{"input":>9}  {"parameters, millions":<36}multiply-adds, 10^9')

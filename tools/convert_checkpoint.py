@@ -81,7 +81,7 @@ def report(result: Converted, dst: str) -> str:
         if names:
             lines += [f'{len(names)} tensors {what}', *(f'    {name}' for name in names)]
     lines += ['', f'Config entries for these weights, over {layout.config}:', '']
-    init_cfg = dict(type='Pretrained', checkpoint=dst, prefix='backbone.')
+    init_cfg = dict(type='Pretrained', checkpoint=dst, prefix='backbone.', strict=True)
     lines += ['model = dict(', *_entry('data_preprocessor', layout.data_preprocessor),
               *_entry('backbone', {**result.backbone, 'init_cfg': init_cfg}), ')']
     if layout.notes:

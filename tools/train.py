@@ -55,6 +55,11 @@ def main() -> None:
     cli.check_data(cfg, 'train', 'val')
     runner = Runner.from_cfg(cfg)
     cli.log_boxes(runner, 'val')
+    loader = runner.train_loop.dataloader
+    if not len(loader):
+        raise InputError(f'the training set has {len(loader.dataset)} samples, fewer than '
+                         'train_dataloader.batch_size, and drop_last is set: there is nothing to '
+                         'train on; lower batch_size')
     runner.train()
 
 

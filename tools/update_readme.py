@@ -40,29 +40,31 @@ def demo_mlpe(metrics: dict, metrics_detections: dict, synthetic: dict) -> str:
     return table(['boxes', *columns], rows) + '\n' + _data(synthetic)
 
 
-def complexity(mlpe: list[dict], msspose: list[dict]) -> str:
+def complexity(**tables: list[dict]) -> str:
     """What ``tools/complexity.py`` writes, beside the published AP of MLPE's rows."""
-    paper = dict(a=70.1, b=70.2, c=70.4, d=70.2, e=72.4, f=73.7)
+    paper = dict(a_plain=70.1, b_enhancement=70.2, c_deconv=70.4, d_kernel1=70.2, e_384x288=72.4,
+                 f_r101_384x288=73.7)
     rows = []
-    for row in (*mlpe, *msspose):
-        name = Path(row['config']).stem
+    for row in (row for name in sorted(tables) for row in tables[name]):
         params, gmacs = ({part: f'{n:.2f}' for part, n in row[key].items()}
                          for key in ('params', 'gmacs'))
-        rows.append([f'`{row["config"].removeprefix("configs/")}`', params['total'],
-                     params['backbone'], params.get('neck', '-'), params['head'], gmacs['total'],
-                     gmacs['head'], str(paper[name[0]]) if row in mlpe else '-'])
+        name = f'`{row["config"].removeprefix("configs/")}`' + ''.join(
+            f', {key.rpartition(".")[2]}={value}' for key, value in row['cfg_options'].items())
+        rows.append([name, params['total'], params['backbone'], params.get('neck', '-'),
+                     params['head'], gmacs['total'], gmacs['head'],
+                     str(paper.get(Path(row['config']).stem, '-'))])
     return table(['config', 'parameters, M', 'backbone', 'neck', 'head', 'GMACs', 'of the head',
                   'AP (paper)'], rows)
 
 
 def lateral_skips(**runs: dict) -> str:
     """The demo's model trained with and without lateral skips, ``{with,without}_SEED.json``."""
+    seeds = sorted({name.rpartition('_')[2] for name in runs})
     rows = []
     for kind in ('with', 'without'):
-        names = sorted(name for name in runs if name.startswith(f'{kind}_'))
-        values = [100 * runs[name]['coco/AP'] for name in names]
+        values = [100 * runs[f'{kind}_{seed}']['coco/AP'] for seed in seeds]
         rows.append([kind, *(f'{v:.1f}' for v in values), f'{sum(values) / len(values):.1f}'])
-    return table(['lateral skips', *(f'seed {i}' for i in range(len(values))), 'mean'], rows)
+    return table(['lateral skips', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
 
 
 def peaks(counts: dict) -> str:
@@ -103,6 +105,8 @@ def main() -> None:
     def fill(match: re.Match) -> str:
         results = {path.stem: json.loads(path.read_text())
                    for path in (ROOT / 'results' / match[2]).glob('*.json')}
+        if not results:
+            sys.exit(f'results/{match[2]}: no result files for the block of that name in README.md')
         return match[1] + RENDER[match[2]](**results) + match[3]
 
     new = BLOCK.sub(fill, text)

@@ -95,11 +95,16 @@ def check_coco_persons(ann_file: str, bbox_file: str | None = None,
             in an image that ``ann_file`` does not list.
     """
     content = read_json(ann_file, 'annotation file', 'check ann_file')
-    if not isinstance(content, dict) or not isinstance(content.get('images'), list):
-        raise InputError(f"annotation file {ann_file!r} has no 'images'; expected COCO's format")
+    images = content.get('images') if isinstance(content, dict) else None
+    persons = (content.get('annotations') or []) if images else None
+    if not isinstance(images, list) or not isinstance(persons, list) or not all(
+            isinstance(image, dict) and 'id' in image for image in images) or not all(
+            isinstance(person, dict) for person in persons):
+        raise InputError(f"annotation file {ann_file!r} has no 'images', each with an 'id', or no "
+                         "list of 'annotations'; expected COCO's format")
     if not bbox_file:
-        if not any(any(person.get('keypoints', ())[2::3]) and not person.get('iscrowd')
-                   for person in content.get('annotations', ())):
+        if not any(any((person.get('keypoints') or ())[2::3]) and not person.get('iscrowd')
+                   for person in persons):
             raise InputError(f'annotation file {ann_file!r} has no person with keypoints; take '
                              'another one, or boxes from a detector (bbox_file) for testing')
         return
@@ -109,7 +114,7 @@ def check_coco_persons(ann_file: str, bbox_file: str | None = None,
         raise InputError(f'detector file {bbox_file!r} is not a list of image_id, category_id, '
                          f'bbox (4 numbers) and score; {remedy}')
     persons = [box for box in boxes if box['category_id'] == 1]
-    listed = {image['id'] for image in content['images']}
+    listed = {image['id'] for image in images}
     foreign = [box['image_id'] for box in persons if box['image_id'] not in listed]
     if foreign:
         raise InputError(f'detector file {bbox_file!r}: {len(foreign)} of {len(persons)} boxes lie '

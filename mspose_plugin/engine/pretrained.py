@@ -1,4 +1,4 @@
-"""``init_cfg=dict(type='Pretrained', …)`` that does not pass over what fails to load.
+"""``init_cfg=dict(type='Pretrained', strict=True, …)``: does not pass over what fails to load.
 
 mmengine's initializer loads the tensors that fit and logs the others, so that a backbone of
 another width or depth trains on from random weights. Ours takes its place under MMPose's scope
@@ -26,7 +26,7 @@ from .checkpoint_hooks import load_fitting
 
 @WEIGHT_INITIALIZERS.register_module('Pretrained')
 class CheckedPretrainedInit(PretrainedInit):
-    """Initialise a module from a checkpoint that must hold all of its tensors.
+    """Initialise a module from a checkpoint that, with ``strict``, must hold all of its tensors.
 
     Tensors that the module has no use for, such as a classifier, are logged by name.
 
@@ -36,16 +36,17 @@ class CheckedPretrainedInit(PretrainedInit):
             ignored where no name of the file begins so, as in weights of a backbone alone.
             Defaults to None.
         map_location (str): device to load to. Defaults to ``'cpu'``.
-        strict (bool): False does as mmengine does: tensors that are missing or of another shape
-            keep their initialisation. Defaults to True.
+        strict (bool): refuse tensors that are missing or of another shape. False does as mmengine
+            does, so that other configs are not affected: they keep their initialisation. Defaults
+            to False.
 
     Examples:
         >>> backbone = dict(type='ResNeSt', depth=50, init_cfg=dict(
-        ...     type='Pretrained', checkpoint='resnest50.pth', prefix='backbone.'))
+        ...     type='Pretrained', checkpoint='resnest50.pth', prefix='backbone.', strict=True))
     """
 
     def __init__(self, checkpoint: str, prefix: str | None = None, map_location: str = 'cpu',
-                 strict: bool = True) -> None:
+                 strict: bool = False) -> None:
         super().__init__(checkpoint, prefix, map_location)
         self.strict = strict
 

@@ -19,7 +19,7 @@ def resnest(**cfg):
 
 def initialised(path, **cfg):
     """Return the weights of a ResNeSt that starts from a checkpoint with the backbone's prefix."""
-    init = dict(type='Pretrained', checkpoint=str(path), prefix='backbone.')
+    init = dict(type='Pretrained', checkpoint=str(path), prefix='backbone.', strict=True)
     init.update(cfg.pop('init', {}))
     model = MODELS.build({**SMALL, 'init_cfg': init, **cfg})
     model.init_weights()

@@ -13,8 +13,14 @@ model = dict(
         depth=50,
         stem_channels=64,
         out_indices=(0, 1, 2, 3),
-        init_cfg=dict(type='Pretrained', checkpoint='mmcls://resnest50', prefix='backbone.')),
-    neck=dict(type='MultiLevelNeck', upsample='deconv', feature_enhancement=True),
+        init_cfg=dict(
+            type='Pretrained',
+            checkpoint='mmcls://resnest50',
+            prefix='backbone.',
+            strict=True)),
+    # lateral_skips: ours; the authors' release has none
+    neck=dict(
+        type='MultiLevelNeck', upsample='deconv', lateral_skips=True, feature_enhancement=True),
     head=dict(
         type='MLPEHead',
         num_keypoints=17,

@@ -4,20 +4,26 @@ Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021. Every
 heatmaps and is compared with Gaussians that shrink from the coarsest level to the finest. The fine
 network brings all levels to the output size with bottlenecks and transposed convolutions and
 predicts once more; there the keypoints with the largest loss alone count (OHKM). Its prediction is
-the answer.
+the answer. Ours: CPN's bottlenecks, bilinear up-sampling of the level predictions, the sigmas,
+equal weights of all losses, and that the last batch norms start at 0.1.
 """
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmpose.models.backbones.resnet import Bottleneck
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from mspose_plugin.errors import InputError
-from mspose_plugin.models.necks.multi_level_neck import INIT_CFG, conv_bn, cut, deconv_bn
+from mspose_plugin.models.necks.multi_level_neck import (
+    INIT_CFG,
+    conv_bn,
+    cut,
+    deconv_bn,
+    enlarge,
+)
 
 from .answer_head import AnswerHead, heatmap_accuracy
 
@@ -103,12 +109,8 @@ class MLPEHead(AnswerHead):
             _bottleneck(levels * channels, channels),
             nn.Conv2d(channels, num_keypoints, 3, padding=1, bias=False),
             nn.BatchNorm2d(num_keypoints))
-
-    def init_weights(self) -> None:
-        """Initialise; the last batch norms start at the scale of heatmaps (ours), not at 1."""
-        super().init_weights()
         for norm in (*self.predictor_norms, self.fine[-1]):
-            nn.init.constant_(norm.weight, 0.1)
+            nn.init.constant_(norm.weight, 0.1)  # the scale of heatmaps (ours)
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Return all heatmaps.
@@ -122,9 +124,9 @@ class MLPEHead(AnswerHead):
             ``[B, K, H, W]`` of the finest level's size.
         """
         fine = self.answers(feats)['heatmaps']
-        levels = (norm(F.interpolate(predict(f), fine.shape[-2:], mode='bilinear',
-                                     align_corners=False))
-                  for f, predict, norm in zip(feats, self.predictors, self.predictor_norms))
+        levels = (
+            norm(cut(enlarge(predict(f), 2**n), fine.shape[-2:])) for n, f, predict, norm in
+            zip(reversed(range(len(feats))), feats, self.predictors, self.predictor_norms))
         return (*levels, fine)
 
     def answers(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -40,6 +40,8 @@ class MSRHead(MSSHead):
         **kwargs: ``loss``, ``downsample``, ``decoder`` and ``init_cfg`` of :class:`MSSHead`.
     """
 
+    keypoints_set_in = 'model.backbone.num_keypoints and model.head.num_keypoints'
+
     def __init__(self,
                  num_keypoints: int = 16,
                  levels: Sequence[int] = (8, 4, 2, 1),
@@ -50,6 +52,7 @@ class MSRHead(MSSHead):
                  **kwargs) -> None:
         super().__init__(**kwargs)
         self.refine = refine
+        self.num_keypoints, self.levels = num_keypoints, tuple(levels)
         self.context_channels = context_channels
         self.regression = nn.ModuleDict(dict(
             project=nn.Conv2d(len(levels) * num_keypoints + context_channels, channels, 1),
@@ -66,11 +69,17 @@ class MSRHead(MSSHead):
             ``[-2][-1]`` the unrefined finest map.
 
         Raises:
-            InputError: the backbone hands on nothing, or something of another width.
+            InputError: the backbone has other levels or keypoints, hands on nothing, or something
+                of another width.
         """
         if not self.refine:
             return feats
         last = feats[-1]
+        if (len(last), last[-1].shape[1]) != (len(self.levels), self.num_keypoints):
+            raise InputError(
+                f'head.num_keypoints={self.num_keypoints} and head.levels={self.levels}, but the '
+                f'backbone predicts {last[-1].shape[1]} keypoints at {len(last)} levels; set '
+                'num_keypoints and levels of model.backbone and model.head alike')
         size = last[-1].shape[-2:]
         inputs = [F.interpolate(h, size, mode='nearest') for h in last[:-1]] + [last[-1]]
         if self.context_channels:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import torch
 from mmpose.codecs import MSRAHeatmap
+from mmpose.registry import MODELS
 from samples import FLIP, make_sample
 from torch import nn
 
@@ -69,6 +70,26 @@ def test_one_prediction_for_each_level_and_the_fine_one(kernel):
 def test_levels_that_are_not_exact_doubles():
     outputs = make_head()(make_levels([(2, 3), (4, 5), (7, 10), (13, 19)]))
     assert [tuple(o.shape) for o in outputs] == [(2, K, 13, 19)] * 5
+
+
+def test_cut_levels_start_where_the_others_do():
+    """Every output of a cut pyramid is the beginning of the whole one's."""
+    head = make_head().eval()
+    whole = make_levels()
+    cut = [*whole[:3], whole[3][:, :, :15, :23]]
+    for a, b in zip(head(cut)[:4], head(whole)[:3]):
+        assert torch.allclose(a, b[:, :, :15, :23], atol=1e-6)
+
+
+def test_loaded_weights_stay(tmp_path):
+    state = make_head().state_dict()
+    state = {k: torch.full_like(v, 2) for k, v in state.items()}
+    torch.save(dict(state_dict=state), tmp_path / 'head.pth')
+    head = MODELS.build(dict(
+        type='MLPEHead', num_keypoints=K, channels=8, sigmas=SIGMAS, decoder=CODEC,
+        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'head.pth'), strict=True)))
+    head.init_weights()
+    assert all((v == 2).all() for v in head.state_dict().values())
 
 
 def test_targets_are_what_mmpose_draws_with_each_sigma():

@@ -92,9 +92,10 @@ def test_any_input_size(height, width, upsample):
         (2, 5, *f.shape[2:]) for f in reversed(feats)]
 
 
-def test_a_cut_level_starts_where_its_neighbour_does():
+@pytest.mark.parametrize('upsample', ['deconv', 'bilinear'])
+def test_a_cut_level_starts_where_its_neighbour_does(upsample):
     """The first rows of a level do not depend on whether the last one was cut."""
-    neck = make_neck().eval()
+    neck = make_neck(upsample=upsample).eval()
     even, odd = features(128, 64), features(124, 64)
     assert odd[1].shape[2] == 16 and odd[0].shape[2] == 31
     for i in (1, 2, 3):
@@ -112,8 +113,8 @@ def test_gradients_reach_everything():
     assert all(f.grad.abs().sum() > 0 for f in feats)
 
 
-def test_parameters_of_the_release_layout():
-    """MLPE totals of about 40.4 M and 61.1 M (design) fit with every lateral counted."""
+def test_parameters_are_those_of_the_release():
+    """About 40.4 M and 61.1 M (design); they fit with every lateral counted."""
     init_default_scope('mmpose')
     totals = {}
     for depth, stem in ((50, 64), (101, 128)):
@@ -141,5 +142,6 @@ def test_features_that_do_not_fit():
     with pytest.raises(InputError, match=r'features of \(10, 8, 6, 4\) channels, expected \(4, 6'):
         neck(features()[::-1])
     c2, c3, c4, c5 = features()
-    with pytest.raises(InputError, match=r'expected each to be half the size'):
-        neck([c2, c2.repeat(1, 2, 1, 1)[:, :6], c4, c5])
+    for upsample in ('deconv', 'bilinear'):
+        with pytest.raises(InputError, match=r'expected each to be half the size'):
+            make_neck(upsample=upsample)([c2, c2.repeat(1, 2, 1, 1)[:, :6], c4, c5])
