@@ -18,7 +18,7 @@ EVALUATIONS = dict(msspose=['metrics'], mlpe=['metrics', 'metrics_detections'])
 @pytest.mark.parametrize('name', list(SHRUNK))
 def test_every_step_and_its_summary(name, repository, tmp_path):
     done = subprocess.run(
-        [sys.executable, repository / 'tools/demo.py', name, '--train', '8', '--val', '24',
+        [sys.executable, repository / 'tools/demo.py', name, '--train', '12', '--val', '24',
          '--seed', '3', '--difficulty', 'easy', '--cfg-options', *SHRUNK[name],
          'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'],
         cwd=tmp_path, env=os.environ | {'OMP_NUM_THREADS': '1'}, capture_output=True, text=True)
@@ -31,7 +31,7 @@ def test_every_step_and_its_summary(name, repository, tmp_path):
     assert protocol['cfg_options'][:2] == ['randomness.seed=3', SHRUNK[name][0]]
     assert protocol['checkpoint'] == 'epoch_1.pth'
     assert {key: protocol['data'][key] for key in ('train', 'val', 'seed', 'difficulty')} == dict(
-        train=8, val=24, seed=3, difficulty='easy')
+        train=12, val=24, seed=3, difficulty='easy')
     assert list(summary['seconds']) == [
         'data', 'training', *(f'evaluation: {e}' for e in EVALUATIONS[name]), 'pictures']
     assert all(seconds > 0 for seconds in summary['seconds'].values())
