@@ -106,7 +106,8 @@ class StructureAwareLoss(nn.Module):
         self.alpha, self.norm, self.combine = alpha, norm, combine
         self.loss_weight = loss_weight
         # the groups S_n as lists of keypoint indices
-        self.groups = _groups(skeleton, groups) if alpha else []
+        given = alpha or skeleton is not None or groups is not None
+        self.groups = _groups(skeleton, groups) if given else []
         width = max(map(len, self.groups), default=0)
         membership = torch.zeros(len(self.groups), len(self.groups))
         for n, group in enumerate(self.groups):

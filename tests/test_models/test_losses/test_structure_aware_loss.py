@@ -201,3 +201,10 @@ def test_shapes_that_do_not_agree():
             loss(*wrong)
     with pytest.raises(InputError, match='skeleton has 16 keypoints, the heatmaps 11'):
         loss(*heatmaps(keypoints=11))
+
+
+def test_a_wrong_skeleton_is_refused_even_where_it_has_no_weight():
+    with pytest.raises(InputError, match="skeleton 'typo' is unknown"):
+        StructureAwareLoss('typo')
+    with pytest.raises(InputError, match='group 1 is'):
+        StructureAwareLoss(groups=[(0, ), (5, )])
