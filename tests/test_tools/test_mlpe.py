@@ -227,6 +227,23 @@ def test_more_hard_keypoints_than_keypoints(base, train):
         'error: HardKeypointMSELoss: topk=18, but there are 17 keypoints; set topk to at most that')
 
 
+def test_fewer_people_than_a_batch(base, train):
+    assert train(base / 'tiny.py', 'train_dataloader.batch_size=1000').error.endswith(
+        'fewer than train_dataloader.batch_size, and drop_last is set: there is nothing to train '
+        'on; lower batch_size')
+
+
+def test_occluded_keypoints_can_be_left_out(train, tmp_path):
+    options = ('model.head.occluded_in_levels=False', 'model.head.occluded_in_fine=False')
+    without = write_config(tmp_path / 'without.py', 'c_deconv')
+    assert "dict(type='MarkOccluded')" in train(without, *options).error
+    marked = write_config(tmp_path / 'marked.py', 'c_deconv', more="""
+_base_.train_dataloader.dataset.pipeline.insert(6, dict(type='MarkOccluded'))
+""")
+    done = train(marked, *options)
+    assert done.status == 0, done.err
+
+
 def test_training_set_without_people(base, train, tmp_path):
     def unlabel(content):
         for person in content['annotations']:

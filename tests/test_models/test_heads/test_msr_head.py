@@ -109,6 +109,15 @@ def test_a_backbone_that_hands_on_the_wrong_thing_is_named(context):
         head(backbone(torch.rand(1, 3, 64, 64)))
 
 
+@pytest.mark.parametrize('keypoints, levels', [(K + 1, LEVELS), (K, (1, ))])
+def test_a_backbone_of_other_keypoints_or_levels_is_named(keypoints, levels):
+    _, head = network()
+    backbone = MultiScaleHourglass(keypoints, num_stacks=1, channels=16, depth=2, levels=levels,
+                                   context='stem')
+    with pytest.raises(InputError, match=f'predicts {keypoints} keypoints at {len(levels)} levels'):
+        head(backbone(torch.rand(1, 3, 64, 64)))
+
+
 def test_an_unknown_context_is_refused():
     with pytest.raises(InputError, match='context'):
         MODELS.build(dict(type='MultiScaleHourglass', context='text'))
