@@ -7,7 +7,7 @@ from . import compat
 
 compat.apply()
 
-from . import datasets, engine, evaluation, models  # noqa: E402
+from . import codecs, datasets, engine, evaluation, models  # noqa: E402
 
-__all__ = ['compat', 'datasets', 'engine', 'evaluation', 'models', '__version__']
+__all__ = ['codecs', 'compat', 'datasets', 'engine', 'evaluation', 'models', '__version__']
 __version__ = '0.1.0'
