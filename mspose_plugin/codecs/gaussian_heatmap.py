@@ -22,9 +22,9 @@ _QUARTER = np.float32(0.25)
 class GaussianHeatmap(BaseKeypointCodec):
     """Keypoints as Gaussian heatmaps whose peak is 1, with a choice of the cell's place.
 
-    With ``cell_offset=0`` and a whole 3 sigma the targets are those of ``MSRAHeatmap``, which
-    draws one cell off near the left and upper edge where 3 sigma is not whole; here the Gaussian
-    is centred for every sigma.
+    With ``cell_offset=0`` and a whole 3 sigma the targets are those of ``MSRAHeatmap``, which is a
+    cell off near the left and upper edge or everywhere else where 3 sigma is not whole; here the
+    Gaussian is centred for every sigma.
 
     Refinements of the highest cell when decoding:
 
@@ -106,15 +106,23 @@ class GaussianHeatmap(BaseKeypointCodec):
         radius = 3 * self.sigma
         # MMPose's bounds, which keep the weight of a Gaussian that ends just before cell 0
         outside = ((centres - radius >= self.heatmap_size) | (centres + radius + 1 < 0)).any(-1)
-        drawn = labelled & ~outside
-        dx, dy = (_squared_distances(centres[:, i], size, radius)
+        dx, dy = (self._squared_distances(centres[:, i], labelled & ~outside, size)
                   for i, size in enumerate(self.heatmap_size))
         # the exponential of the sum, not the product of two: equal to MSRAHeatmap's to the bit
-        exponent = (dx[:, None, :] + dy[:, :, None]) / np.float32(-2 * self.sigma**2)
-        heatmaps = np.exp(exponent, dtype=np.float32) * drawn[:, None, None]
+        heatmaps = dx[:, None, :] + dy[:, :, None]
+        heatmaps /= np.float32(-2 * self.sigma**2)
+        np.exp(heatmaps, out=heatmaps)
         weights = keypoints_visible.copy()
         weights[0, labelled & outside] = 0
         return dict(heatmaps=heatmaps, keypoint_weights=weights)
+
+    def _squared_distances(self, centres: np.ndarray, drawn: np.ndarray,
+                           size: int) -> np.ndarray:
+        """Squared distances of the cells from the centres, [K, size]; far where not to be drawn."""
+        distances = np.arange(size, dtype=np.float32) - centres.astype(np.float32)[:, None]
+        inside = (np.abs(distances) <= 3 * self.sigma) & drawn[:, None]
+        # far enough for the exponential to be 0, and faster than infinity
+        return np.where(inside, distances**2, np.float32(1e4 * self.sigma**2))
 
     def decode(self, encoded: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the keypoints.
@@ -133,12 +141,6 @@ class GaussianHeatmap(BaseKeypointCodec):
                 cells[found], scores[found], encoded[found], self.blur_kernel_size)
         places = (cells + np.float32(self.cell_offset)) * self.scale_factor
         return places[None], scores[None]
-
-
-def _squared_distances(centres: np.ndarray, size: int, radius: float) -> np.ndarray:
-    """Squared distance of every cell from every centre, [K, size]; infinite beyond the radius."""
-    distances = np.arange(size, dtype=np.float32) - centres.astype(np.float32)[:, None]
-    return np.where(np.abs(distances) <= radius, distances**2, np.float32(np.inf))
 
 
 def _quarter(cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray,
