@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import os.path as osp
 import re
@@ -13,19 +14,100 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
-from .datasets.checks import check_coco_persons
-from .errors import InputError
+from .errors import InputError, explain
+from .paths import check_writable_file, check_writable_folder
 
 DOWNLOADS = {
     'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
             '{root}images/, MMPose\'s annotation files (mpii_train.json, mpii_val.json, '
-            'mpii_gt_val.mat) into {root}annotations/',
+            'mpii_gt_val.mat ...) into {root}annotations/',
     'flic': 'FLIC (examples.mat and images/, from the FLIC site) into {root}',
     'coco': 'train2017/, val2017/ (or test2017/) and annotations/ from the COCO site into {root}, '
             'a detector\'s boxes (MMPose\'s COCO page links them) into '
             '{root}person_detection_results/',
 }
 """What to download, by the start of a dataset class's name."""
+UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+            errno.ENOTDIR}
+"""Errors of the operating system that say that a place is full, read-only or no folder."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser, with usage errors in the same one line as all others."""
+
+    def error(self, message: str) -> None:
+        """Print the message and end with exit status 2."""
+        self.exit(2, f'error: {message}; {self.prog} --help shows the arguments\n')
+
+
+def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Return an argument type: a whole number within limits.
+
+    Args:
+        least (int): smallest value.
+        most (int, optional): largest value. Defaults to None, no limit.
+    """
+    expected = (f'expected a whole number from {least} to {most}' if most is not None else
+                f'expected a whole number of {least} or more')
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < least or most is not None and number > most:
+            raise argparse.ArgumentTypeError(f'{expected}, got {text!r}')
+        return number
+
+    return parse
+
+
+positive_int = whole_number(1)
+seed = whole_number(0, 2**32 - 1)
+
+
+def number(least: float, most: float = float('inf')) -> Callable[[str], float]:
+    """Return an argument type: a finite number within limits, these included."""
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float('nan')
+        if not least <= value <= most or value == float('inf'):
+            limits = f'of {least:g} or more' if most == float('inf') else (
+                f'from {least:g} to {most:g}')
+            raise argparse.ArgumentTypeError(f'expected a number {limits}, got {text!r}')
+        return value
+
+    return parse
+
+
+def _checked(check: Callable[..., None], *args: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        try:
+            check(text, *args)
+        except InputError as e:
+            raise argparse.ArgumentTypeError(str(e)) from e
+        return text
+
+    return parse
+
+
+def writable_file(*endings: str) -> Callable[[str], str]:
+    """Return an argument type: see :func:`~mspose_plugin.paths.check_writable_file`."""
+    return _checked(check_writable_file, *endings)
+
+
+writable_folder = _checked(check_writable_folder)
+
+
+def device(text: str) -> str:
+    """Argument type: a device that tensors can be made on."""
+    try:
+        torch.zeros(1, device=text)
+    except (RuntimeError, AssertionError) as e:
+        raise argparse.ArgumentTypeError(f'{text}: {str(e).splitlines()[0]}') from e
+    return text
 
 
 def run(main: Callable[[], None]) -> None:
@@ -43,6 +125,19 @@ def run(main: Callable[[], None]) -> None:
         message = str(e).strip().splitlines()[-1]
         print(f'error: {re.sub(r"^mspose_plugin[.a-z_]*[.][A-Za-z]*Error: ", "", message)}',
               file=sys.stderr)
+        sys.exit(2)
+    except OSError as e:  # what was writable at the start need not be at the end
+        if e.errno not in UNUSABLE or os.environ.get('MSPOSE_TRACEBACK'):
+            raise
+        place = f'{e.filename}: ' if e.filename else ''
+        print(f'error: {place}{e.strerror}; check the permissions and the space there',
+              file=sys.stderr)
+        sys.exit(2)
+    except RuntimeError as e:
+        line = explain(e)
+        if not line or os.environ.get('MSPOSE_TRACEBACK'):
+            raise
+        print(f'error: {line}', file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print('interrupted; a training continues with --resume', file=sys.stderr)
@@ -145,13 +240,31 @@ def enable_hook(cfg: Config, name: str, **settings: Any) -> None:
     cfg.default_hooks[name].update(enable=True, **settings)
 
 
+def require(cfg: Config, *entries: str) -> None:
+    """Refuse a config that lacks what a tool needs.
+
+    Args:
+        cfg (Config): run config.
+        *entries (str): dotted names, e.g. ``'model.test_cfg'``.
+
+    Raises:
+        InputError: an entry is missing or None; the first is named.
+    """
+    for entry in entries:
+        node = cfg
+        for key in entry.split('.'):
+            node = node.get(key) if isinstance(node, dict | Config) else None
+            if node is None:
+                raise InputError(f'config {cfg.filename}: no {entry}, which this tool needs')
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).strip().splitlines()
     return f'{type(error).__name__}: {text[0]}' if text else type(error).__name__
 
 
 def check_data(cfg: Config, *splits: str) -> None:
-    """Look for the files of the data sets, and for persons in COCO's, before anything is built.
+    """Look for the files of the data sets before anything is built.
 
     Args:
         cfg (Config): run config.
@@ -159,8 +272,7 @@ def check_data(cfg: Config, *splits: str) -> None:
             passed over.
 
     Raises:
-        InputError: a file or folder is missing (the message says what to download where), or
-            there is nobody in a ``CocoDataset``.
+        InputError: a file or folder is missing; the message says what to download where.
     """
     for split in splits:
         loader = cfg.get(f'{split}_dataloader')
@@ -177,9 +289,6 @@ def check_data(cfg: Config, *splits: str) -> None:
                 if '://' not in path and not osp.exists(path):
                     raise InputError(f'{split}_dataloader: {path} does not exist; '
                                      f'{_remedy(dataset.type, root)}')
-            if _name(dataset.type) == 'CocoDataset' and dataset.get('data_mode') != 'bottomup':
-                check_coco_persons(files[0], dataset.get('bbox_file'), (
-                    dataset.get('filter_cfg') or {}).get('bbox_score_thr', 0.))
 
 
 def log_boxes(runner: Runner, split: str) -> None:
@@ -215,7 +324,9 @@ def _remedy(dataset_type: str | type, root: str) -> str:
     where = osp.join(root, '')
     for name, what in DOWNLOADS.items():
         if name in _name(dataset_type).lower():
-            return (f'put {what.format(root=where)}, or make synthetic people in its place: '
-                    f'python tools/make_synthetic.py --layout {name} --out {root or "DIR"} '
-                    '--train 2000 --val 500')
+            if 'synthetic' in root:
+                return (f'make it: python tools/make_synthetic.py --layout {name} --out {root} '
+                        '--train 2000 --val 500')
+            return (f'put {what.format(root=where)}, or try configs/demo/, which train on '
+                    'synthetic people')
     return 'check data_root, ann_file and data_prefix in the config'

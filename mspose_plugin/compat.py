@@ -12,6 +12,7 @@ or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``too
 ``torch.load``      checkpoints read by a restricted unpickler (``checkpoint_io``)
 ``torch.cuda``      distributed runs on a machine without a GPU: gloo, no ``device_ids``
 ``numpy``           drawn keypoints: MMPose calls ``int()`` on an array of one element
+``mmpose.apis``     size of rotated photos, broken inputs, unfitting weights (``inference``)
 ==================  ===============================================================
 
 ``chumpy``, which MMPose requires and never imports, is a matter of installation alone.
@@ -193,6 +194,12 @@ def _draw_with_numpy_2_4() -> str:
     return "MMPose's drawing of keypoints takes its radius as a number"
 
 
+def _let_inference_fail_well() -> str:
+    from . import inference
+
+    return inference.adapt()
+
+
 ADAPTATIONS: dict[str, Callable[[], str]] = {
     'pkg_resources': _require_pkg_resources,
     'xtcocotools': _require_xtcocotools,
@@ -201,5 +208,6 @@ ADAPTATIONS: dict[str, Callable[[], str]] = {
     'torch.load': _guard_checkpoints,
     'torch.cuda': _allow_cpu_distributed,
     'numpy': _draw_with_numpy_2_4,
+    'mmpose.apis': _let_inference_fail_well,
 }
 """Subject -> what adapts it, in the order in which they are needed."""

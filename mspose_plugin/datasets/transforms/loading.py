@@ -6,6 +6,7 @@ costs nothing next to decoding.
 """
 from __future__ import annotations
 
+import os
 import re
 from typing import Any
 
@@ -86,12 +87,16 @@ class LoadImageChecked(LoadImage):
             The decoded image.
 
         Raises:
-            InputError: the file is missing, empty, truncated or not an image.
+            InputError: the file is missing, empty, truncated, not an image or no regular file.
         """
+        if not os.path.isfile(path) and os.path.exists(path):  # reading a pipe would wait for ever
+            raise InputError(f'cannot read image {path}: not a regular file; check the path')
         try:
             data = get(path, backend_args=self.backend_args)
-        except OSError as e:
-            raise InputError(f'cannot read image {path}: {e.strerror or e}; check data_root and '
+        except (OSError, KeyError, ImportError) as e:
+            reason = f'unknown scheme {e}' if isinstance(e, KeyError) else (
+                getattr(e, 'strerror', None) or e)
+            raise InputError(f'cannot read image {path}: {reason}; check data_root and '
                              'data_prefix, or download it again') from e
         fault = 'the file is empty' if not len(data) else truncation(data)
         img = None
