@@ -5,5 +5,5 @@ _base_ = [
     '../_base_/schedules/adam_step.py',
 ]
 
-model = dict(head=dict(sigmas=(4.0, 3.3, 2.7, 2.0), decoder=_base_.codec))
+model = dict(head=dict(sigmas=(3.8, 2.9, 2.3, 1.7), decoder=_base_.codec))
 auto_scale_lr = dict(base_batch_size=12)

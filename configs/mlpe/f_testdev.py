@@ -1,4 +1,4 @@
-# Row f on test-dev2017: writes work_dirs/mlpe_testdev.keypoints.json, to be uploaded to COCO's server.
+# Row f on test-dev2017: writes work_dirs/mlpe_testdev.keypoints.json, for COCO's server.
 _base_ = './f_r101_384x288.py'
 
 test_dataloader = dict(

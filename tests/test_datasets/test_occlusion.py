@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs, RandomFlip
 
-from mspose_plugin.datasets.transforms import MarkOccluded
+from mspose_plugin.datasets.transforms import IgnoreCroppedKeypoints, MarkOccluded
 from mspose_plugin.errors import InputError
 
 CODEC = dict(type='MSRAHeatmap', input_size=(64, 48), heatmap_size=(16, 12), sigma=1)
@@ -41,3 +41,22 @@ def test_needs_the_annotation_and_its_place():
     without['raw_ann_info'] = None
     with pytest.raises(InputError, match='no COCO keypoints .* 4'):
         MarkOccluded().transform(without)
+
+
+def test_cropped_keypoints_are_as_good_as_unlabelled():
+    out = results()
+    # inside, just outside on the right and on the left, the last pixel; the input is 64 x 48
+    out['transformed_keypoints'] = np.array([[[10, 10], [64, 20], [-.1, 5], [63.9, 47.9]]])
+    out['keypoints_visible'] = seen = np.ones((1, 4), np.float32)
+    out = IgnoreCroppedKeypoints().transform(out)
+    assert out['keypoints_visible'].tolist() == [[1, 0, 0, 1]] and seen.all()
+    out = MarkOccluded().transform(GenerateTarget(encoder=CODEC).transform(out))
+    assert out['keypoint_weights'].tolist() == [[1, 0, 0, 1]]
+    assert (out['heatmaps'].max((1, 2)) > 0).tolist() == [True, False, False, True]
+
+
+def test_mmpose_alone_draws_what_was_cropped():
+    out = results()
+    out['transformed_keypoints'] = np.array([[[10, 10], [70, 20], [-4, 5], [20, 20]]])
+    out['keypoints_visible'] = np.ones((1, 4), np.float32)
+    assert GenerateTarget(encoder=CODEC).transform(out)['keypoint_weights'].all()

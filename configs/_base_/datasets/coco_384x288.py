@@ -1,11 +1,16 @@
-# COCO for MLPE at the larger size; sigma is ours.
+# COCO for MLPE at the larger size.
 _base_ = './coco_256x192.py'
 
-codec = dict(input_size=(288, 384), heatmap_size=(72, 96), sigma=4.)
+codec = dict(
+    type='GaussianHeatmap', input_size=(288, 384), heatmap_size=(72, 96), sigma=3.8,
+    cell_offset=0.5, refine='second_peak', blur_kernel_size=21)
 
-_base_.train_dataloader.dataset.pipeline[4].input_size = codec['input_size']
-_base_.train_dataloader.dataset.pipeline[5].encoder.update(codec)
-_base_.val_dataloader.dataset.pipeline[3].input_size = codec['input_size']
-_base_.test_dataloader.dataset.pipeline[3].input_size = codec['input_size']
+crop = dict(
+    type='BorderedTopdownAffine', input_size=codec['input_size'], border=_base_.border)
+target = dict(type='GenerateTarget', encoder=codec)
+train_pipeline = [*_base_.augmented, crop, *_base_.coloured, target, *_base_.packed]
+val_pipeline = [*_base_.loaded, crop, dict(type='PackPoseInputs')]
 
-train_dataloader = dict(batch_size=12)
+train_dataloader = dict(batch_size=12, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=val_pipeline))
+test_dataloader = val_dataloader

@@ -1,12 +1,13 @@
-# MLPE, row c of the ablation: ResNeSt-50, feature enhancement, transposed convolutions, k = 3.
-# A config adds the decoder. checkpoint: ImageNet weights, OpenMMLab's conversion of the official
-# ones; tools/convert_checkpoint.py makes the same of the official or timm's file.
+# MLPE, row c of the ablation, as released: ResNeSt-50, feature enhancement, transposed
+# convolutions, k = 3, no lateral skips; images in [0, 1] minus CPN's mean. A config adds the
+# decoder. checkpoint: ImageNet weights, OpenMMLab's conversion of the official ones;
+# tools/convert_checkpoint.py makes the same of the official or timm's file.
 model = dict(
     type='ConditionalTopdownPoseEstimator',
     data_preprocessor=dict(
         type='PoseDataPreprocessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
+        mean=[122.7717, 115.9465, 102.9801],
+        std=[255., 255., 255.],
         bgr_to_rgb=True),
     backbone=dict(
         type='ResNeSt',
@@ -18,14 +19,17 @@ model = dict(
             checkpoint='mmcls://resnest50',
             prefix='backbone.',
             strict=True)),
-    # lateral_skips: ours; the authors' release has none
     neck=dict(
-        type='MultiLevelNeck', upsample='deconv', lateral_skips=True, feature_enhancement=True),
+        type='MultiLevelNeck', upsample='deconv', lateral_skips=False, feature_enhancement=True),
+    # 255**2: see schedules/adam_step.py
     head=dict(
         type='MLPEHead',
         num_keypoints=17,
         prediction_kernel=3,
-        sigmas=(3.0, 2.5, 2.0, 1.5),
-        loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        fine_loss=dict(type='HardKeypointMSELoss', topk=8)),
-    test_cfg=dict(flip_test=True, flip_mode='heatmap', shift_heatmap=True))
+        sigmas=(2.6, 2.0, 1.7, 1.4),
+        loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=0.5 * 255**2),
+        fine_loss=dict(type='HardKeypointMSELoss', topk=8, loss_weight=255.**2),
+        occluded_in_levels='empty'),
+    test_cfg=dict(
+        flip_test=True, flip_mode='heatmap', shift_heatmap=False,
+        border=(102.9801, 115.9465, 122.7717)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from .scene import Person, Scene
 
 
 class CocoLayout(Layout):
-    """COCO person keypoints 2017, with a detector's result file for val."""
+    """COCO person keypoints 2017, with a detector's result file for val.
+
+    test-dev2017 is val again without its annotations: what COCO gives out of it.
+    """
 
     keypoints = (
         'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear', 'left_shoulder',
@@ -83,7 +87,7 @@ class CocoLayout(Layout):
         }
 
     def finish(self, root: Path, records: dict[str, Records]) -> None:
-        """Write both annotation files and the detections of val."""
+        """Write the annotation files and the detections of val and test-dev."""
         folder = root / 'annotations'
         folder.mkdir()
         category = {
@@ -108,12 +112,15 @@ class CocoLayout(Layout):
                 'annotations': annotations,
             }
             save_json(folder / f'person_keypoints_{split}2017.json', content)
+        del content['annotations']
+        content['categories'] = [{k: category[k] for k in ('supercategory', 'id', 'name')}]
+        save_json(folder / 'image_info_test-dev2017.json', content)
+        shutil.copytree(root / 'val2017', root / 'test2017')
         found = root / 'person_detection_results'
         found.mkdir()
-        save_json(
-            found / 'COCO_val2017_detections_AP_H_56_person.json',
-            [f for image in records['val'] for f in image['found']],
-        )
+        boxes = [f for image in records['val'] for f in image['found']]
+        for name in ('val2017_detections_AP_H_56', 'test-dev2017_detections_AP_H_609'):
+            save_json(found / f'COCO_{name}_person.json', boxes)
 
 
 def detections(

@@ -1,4 +1,4 @@
-"""COCO's occluded keypoints, told apart from the visible ones."""
+"""COCO's occluded keypoints, told apart from the visible ones, and those cropped away."""
 from __future__ import annotations
 
 import numpy as np
@@ -14,7 +14,8 @@ class MarkOccluded(BaseTransform):
 
     MMPose's datasets merge the two. Put it between ``GenerateTarget`` and ``PackPoseInputs``; the
     head then finds ``gt_instance_labels.keypoints_visible_weights`` ``[1, K]``: 1 where visible, 0
-    where occluded or unlabelled, flipped with the image.
+    where occluded or unlabelled, flipped with the image. A keypoint that the crop left out, or
+    ``IgnoreCroppedKeypoints`` took, is known by its weight of 0.
 
     Raises:
         InputError: an annotation without COCO's ``keypoints``, or another place in the pipeline.
@@ -43,4 +44,28 @@ class MarkOccluded(BaseTransform):
         results['keypoints_visible_weights'] = visible[None].astype(np.float32)
         results['label_mapping_table'] = dict(
             results['label_mapping_table'], keypoints_visible_weights='keypoints_visible_weights')
+        return results
+
+
+@TRANSFORMS.register_module()
+class IgnoreCroppedKeypoints(BaseTransform):
+    """Treat keypoints outside the network's input as unlabelled; goes before ``GenerateTarget``.
+
+    Without it, MMPose's codecs also draw Gaussians whose centre lies up to 3 sigma outside, and
+    their keypoints count. MLPE's release, like CPN's, drops them.
+    """
+
+    def transform(self, results: dict) -> dict:
+        """Set ``keypoints_visible`` to 0 where a keypoint lies outside.
+
+        Args:
+            results (dict): of ``TopdownAffine``: ``transformed_keypoints`` ``[1, K, 2]``,
+                ``input_size`` ``(w, h)`` and ``keypoints_visible`` ``[1, K]``.
+
+        Returns:
+            dict: ``results``.
+        """
+        places = results['transformed_keypoints']
+        inside = ((places >= 0) & (places < results['input_size'])).all(-1)
+        results['keypoints_visible'] = results['keypoints_visible'] * inside
         return results

@@ -4,8 +4,13 @@ Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021. Every
 heatmaps and is compared with Gaussians that shrink from the coarsest level to the finest. The fine
 network brings all levels to the output size with bottlenecks and transposed convolutions and
 predicts once more; there the keypoints with the largest loss alone count (OHKM). Its prediction is
-the answer. Ours: CPN's bottlenecks, bilinear up-sampling of the level predictions, the sigmas,
-equal weights of all losses, and that the last batch norms start at 0.1.
+the answer.
+
+The defaults are the authors' release, which descends from CPN's: Gaussians as OpenCV's blur
+kernels of k = 15, 11, 9 and 7 pixels give them (sigma ``0.3 * ((k - 1) / 2 - 1) + 0.8``), half the
+mean squared error for every level with peaks for visible keypoints alone, OHKM on labelled ones.
+Ours: targets whose peak is 1 in place of 255, with last batch norms that start at 0.1 in place of
+1, and tails that end where the codec's do.
 """
 from __future__ import annotations
 
@@ -22,7 +27,7 @@ from mspose_plugin.models.necks.multi_level_neck import (
     conv_bn,
     cut,
     deconv_bn,
-    enlarge,
+    resize,
 )
 
 from .answer_head import AnswerHead, heatmap_accuracy
@@ -45,31 +50,36 @@ class MLPEHead(AnswerHead):
             1. Ours: the authors' "receptive field" is read as this. Defaults to 3.
         sigmas (Sequence[float]): standard deviation of the target Gaussians, coarse to fine, in
             heatmap pixels; the last is also the fine network's. The first is what the codec
-            draws, from which the narrower ones follow. Values ours, for heatmaps of 64x48.
-            Defaults to ``(3.0, 2.5, 2.0, 1.5)``.
+            draws, from which the narrower ones follow. Defaults to ``(2.6, 2.0, 1.7, 1.4)``, the
+            release's for inputs of 256x192 (384x288: 3.8, 2.9, 2.3, 1.7).
         loss (dict): config of the loss ``(output, target, target_weights) -> scalar`` of every
-            level. Defaults to MMPose's ``KeypointMSELoss`` with target weights.
+            level. Defaults to half of MMPose's ``KeypointMSELoss`` with target weights.
         fine_loss (dict): that of the fine network. Defaults to
             ``dict(type='HardKeypointMSELoss', topk=8)``.
-        occluded_in_levels (bool): whether keypoints that are labelled but not visible (COCO
-            v = 1) count in the levels' losses. False needs ``MarkOccluded`` in the training
-            pipeline. Defaults to True (ours).
-        occluded_in_fine (bool): the same for the fine network. Defaults to True (ours).
+        occluded_in_levels (str): what keypoints that are labelled but not visible (COCO v = 1)
+            are to the levels' losses. ``'empty'``: these, and all that have no label or were
+            cropped away, have an empty target that counts (the release). ``'mask'``: they do not
+            count (ours). ``'count'``: they count like visible ones, those without a label do not
+            (ours). The first two need ``MarkOccluded`` in the training pipeline. Defaults to
+            ``'empty'``.
+        occluded_in_fine (bool): whether they count in the fine network's loss. False (ours) needs
+            ``MarkOccluded``. Defaults to True.
         decoder (dict, optional): codec that turns heatmaps into keypoints. Defaults to None.
         init_cfg (dict | list, optional): as in mmengine. Defaults to the neck's.
 
     Raises:
-        InputError: a kernel that is even or negative, or sigmas that grow.
+        InputError: a kernel that is even or negative, sigmas that grow, or another
+            ``occluded_in_levels``.
     """
 
     def __init__(self,
                  num_keypoints: int = 17,
                  channels: int = 256,
                  prediction_kernel: int = 3,
-                 sigmas: Sequence[float] = (3.0, 2.5, 2.0, 1.5),
+                 sigmas: Sequence[float] = (2.6, 2.0, 1.7, 1.4),
                  loss: dict | None = None,
                  fine_loss: dict | None = None,
-                 occluded_in_levels: bool = True,
+                 occluded_in_levels: str = 'empty',
                  occluded_in_fine: bool = True,
                  decoder: dict | None = None,
                  init_cfg: dict | list | None = INIT_CFG) -> None:
@@ -80,6 +90,9 @@ class MLPEHead(AnswerHead):
         if min(sigmas) <= 0 or list(sigmas) != sorted(sigmas, reverse=True):
             raise InputError(f'MLPEHead: sigmas={sigmas!r}: expected positive numbers, coarse to '
                              'fine, none larger than the one before')
+        if occluded_in_levels not in ('empty', 'mask', 'count'):
+            raise InputError(f'MLPEHead: occluded_in_levels={occluded_in_levels!r}: expected '
+                             "'empty', 'mask' or 'count'")
         self.sigmas = tuple(sigmas)
         drawn = getattr(self.decoder, 'sigma', self.sigmas[0])
         if drawn != self.sigmas[0]:
@@ -88,7 +101,7 @@ class MLPEHead(AnswerHead):
         self.occluded_in_levels = occluded_in_levels
         self.occluded_in_fine = occluded_in_fine
         self.loss_module = MODELS.build(
-            loss or dict(type='KeypointMSELoss', use_target_weight=True))
+            loss or dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=0.5))
         self.fine_loss_module = MODELS.build(fine_loss or dict(type='HardKeypointMSELoss'))
 
         levels = len(self.sigmas)
@@ -124,9 +137,8 @@ class MLPEHead(AnswerHead):
             ``[B, K, H, W]`` of the finest level's size.
         """
         fine = self.answers(feats)['heatmaps']
-        levels = (
-            norm(cut(enlarge(predict(f), 2**n), fine.shape[-2:])) for n, f, predict, norm in
-            zip(reversed(range(len(feats))), feats, self.predictors, self.predictor_norms))
+        levels = (norm(resize(predict(f), fine.shape[-2:]))
+                  for f, predict, norm in zip(feats, self.predictors, self.predictor_norms))
         return (*levels, fine)
 
     def answers(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -146,8 +158,8 @@ class MLPEHead(AnswerHead):
             feats (Sequence[Tensor]): as for :meth:`forward`.
             batch_data_samples (list[PoseDataSample]): the batch, with ``gt_fields.heatmaps``
                 ``[K, H, W]`` of the coarsest level's sigma, ``gt_instance_labels.keypoint_weights``
-                ``[1, K]`` and, where occluded keypoints do not count, ``keypoints_visible_weights``
-                ``[1, K]``.
+                ``[1, K]`` and, unless occluded keypoints count everywhere,
+                ``keypoints_visible_weights`` ``[1, K]``.
             train_cfg (dict, optional): ``compute_acc`` (default True) adds ``acc_pose``.
 
         Returns:
@@ -160,14 +172,20 @@ class MLPEHead(AnswerHead):
         *levels, fine = self.forward(feats)
         drawn, weights = self.ground_truth(batch_data_samples, fine)
         visible = weights
-        if not (self.occluded_in_levels and self.occluded_in_fine):
+        if self.occluded_in_levels != 'count' or not self.occluded_in_fine:
             visible = weights * self._visible(batch_data_samples)
-        losses = {}
-        level_weights = weights if self.occluded_in_levels else visible
-        for i, (heatmaps, sigma) in enumerate(zip(levels, self.sigmas)):
-            target = self._narrowed(drawn, sigma)
-            losses[f'loss_c{len(levels) + 1 - i}'] = self.loss_module(
-                heatmaps, target, level_weights)
+        level_drawn, level_weights = drawn, weights
+        if self.occluded_in_levels == 'empty':
+            level_drawn = drawn * (visible > 0)[..., None, None]
+            level_weights = torch.ones_like(weights)
+        elif self.occluded_in_levels == 'mask':
+            level_weights = visible
+        losses = {
+            f'loss_c{len(levels) + 1 - i}': self.loss_module(
+                heatmaps, self._narrowed(level_drawn, sigma), level_weights)
+            for i, (heatmaps, sigma) in enumerate(zip(levels, self.sigmas))
+        }
+        target = self._narrowed(drawn, self.sigmas[-1])
         losses['loss_fine'] = self.fine_loss_module(
             fine, target, weights if self.occluded_in_fine else visible)
         if (train_cfg or {}).get('compute_acc', True):
@@ -183,6 +201,7 @@ class MLPEHead(AnswerHead):
         labels = [d.gt_instance_labels for d in batch_data_samples]
         if not all('keypoints_visible_weights' in entry for entry in labels):
             raise InputError(
-                'MLPEHead: occluded keypoints are not to count, but the data does not tell them; '
-                "put dict(type='MarkOccluded') after GenerateTarget in train_pipeline")
+                'MLPEHead: the losses tell occluded keypoints from visible ones, the data does '
+                "not; put dict(type='MarkOccluded') after GenerateTarget in train_pipeline, or set "
+                "occluded_in_levels='count' and occluded_in_fine=True")
         return torch.cat([entry.keypoints_visible_weights for entry in labels])

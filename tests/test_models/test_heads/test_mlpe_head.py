@@ -18,9 +18,10 @@ SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
 
 
 def make_head(**kwargs):
-    """Return a small head for four keypoints."""
+    """Return a small head for four keypoints, of which all labelled ones count."""
     torch.manual_seed(0)
     kwargs = {**dict(num_keypoints=K, channels=8, sigmas=SIGMAS, decoder=CODEC,
+                     occluded_in_levels='count',
                      fine_loss=dict(type='HardKeypointMSELoss', topk=2)), **kwargs}
     head = MLPEHead(**kwargs)
     head.init_weights()
@@ -73,12 +74,24 @@ def test_levels_that_are_not_exact_doubles():
 
 
 def test_cut_levels_start_where_the_others_do():
-    """Every output of a cut pyramid is the beginning of the whole one's."""
+    """What the fine network sees of a cut pyramid is the beginning of the whole one's."""
     head = make_head().eval()
+    head.fine = nn.Identity()
     whole = make_levels()
     cut = [*whole[:3], whole[3][:, :, :15, :23]]
-    for a, b in zip(head(cut)[:4], head(whole)[:3]):
-        assert torch.allclose(a, b[:, :, :15, :23], atol=1e-6)
+    a, b = (head.answers(levels)['heatmaps'] for levels in (cut, whole))
+    assert torch.equal(a, b[:, :, :15, :23])
+
+
+def test_level_predictions_are_interpolated_with_aligned_corners_then_normalised():
+    head, levels = make_head().eval(), make_levels([(2, 3), (4, 5), (7, 10), (13, 19)])
+    for norm in head.predictor_norms:
+        nn.init.normal_(norm.bias)
+    for heatmaps, level, predict, norm in zip(
+            head(levels), levels, head.predictors, head.predictor_norms):
+        want = nn.functional.interpolate(
+            predict(level), (13, 19), mode='bilinear', align_corners=True)
+        assert torch.allclose(heatmaps, norm(want), atol=1e-6)
 
 
 def test_loaded_weights_stay(tmp_path):
@@ -116,21 +129,45 @@ def test_losses_against_the_sums_written_out():
     weights = torch.tensor([[1., 0, 1, 1], [1, 1, 1, 1]])
     for name, heatmaps, sigma in zip(losses, maps, SIGMAS):
         target = drawn**((2 / sigma)**2)
-        want = (weights[..., None, None] * (heatmaps - target)**2).mean()
+        want = 0.5 * (weights[..., None, None] * (heatmaps - target)**2).mean()
         assert losses[name].item() == pytest.approx(want.item(), rel=1e-5)
     errors = ((fine - target)**2).mean((2, 3)) * weights
     want = sum(sum(sorted(row.tolist())[-2:]) for row in errors) / 4
     assert losses['loss_fine'].item() == pytest.approx(want, rel=1e-5)
 
 
-@pytest.mark.parametrize('levels', [True, False])
+@pytest.mark.parametrize('levels, weights', [
+    ('count', [[1, 0, 1, 1], [1, 1, 1, 1]]),
+    ('mask', [[1, 0, 1, 1], [1, 1, 0, 1]]),
+    ('empty', [[1, 1, 1, 1], [1, 1, 1, 1]]),
+])
 @pytest.mark.parametrize('fine', [True, False])
-def test_occluded_keypoints_count_where_asked(levels, fine):
-    head = make_head(occluded_in_levels=levels, occluded_in_fine=fine)
+def test_occluded_keypoints_count_where_asked(levels, weights, fine):
+    head, batch = make_head(occluded_in_levels=levels, occluded_in_fine=fine), make_batch()
     head.loss_module, head.fine_loss_module = Recorder(), Recorder()
-    head.loss(make_levels(), make_batch())
-    for recorder, counts in ((head.loss_module, levels), (head.fine_loss_module, fine)):
-        assert all(w == [[1, 0, 1, 1], [1, 1, float(counts), 1]] for w in recorder.weights)
+    head.loss(make_levels(), batch)
+    assert head.loss_module.weights == [weights] * 4
+    assert head.fine_loss_module.weights == [[[1, 0, 1, 1], [1, 1, float(fine), 1]]]
+    peaks = [target.amax((2, 3)).gt(0).tolist() for target in head.loss_module.targets]
+    assert peaks == [[[True, False, True, True], [True, True, levels != 'empty', True]]] * 4
+    assert head.fine_loss_module.targets[0].amax((2, 3))[1, 2] > 0
+
+
+def test_the_default_is_the_releases_loss():
+    """Its arithmetic: every level's map against label * (v > 1), halved; OHKM on v > 0."""
+    head, batch, levels = MLPEHead(K, 8, sigmas=SIGMAS, fine_loss=dict(
+        type='HardKeypointMSELoss', topk=2)), make_batch(), make_levels()
+    losses = head.loss(levels, batch)
+    *maps, fine = head(levels)
+    drawn = torch.stack([s.gt_fields.heatmaps for s in batch])
+    visible = torch.tensor([[2, 0, 2, 2], [2, 2, 1, 2]])
+    for name, heatmaps, sigma in zip(losses, maps, SIGMAS):
+        label = drawn**((2 / sigma)**2) * (visible > 1)[..., None, None]
+        want = nn.functional.mse_loss(heatmaps, label) / 2
+        assert losses[name].item() == pytest.approx(want.item(), rel=1e-5)
+    errors = (fine - drawn**((2 / SIGMAS[-1])**2)).square().mean((2, 3)) * (visible > 0)
+    assert losses['loss_fine'].item() == pytest.approx(
+        errors.topk(2).values.mean().item(), rel=1e-5)
 
 
 def test_occlusion_has_to_be_known():
@@ -172,9 +209,36 @@ def test_flip_test_averages_with_the_mirrored_maps():
     assert torch.allclose(fields[0].heatmaps, (0.5 * (a + b))[0], atol=1e-6)
 
 
+def test_weight_decay_is_as_strong_as_with_targets_of_255():
+    """``schedules/adam_step.py``: the factor 255 ** 2 of the losses makes up for targets of 1.
+
+    The same prediction at both scales: targets and the last batch norms differ by 255.
+    """
+    def decay_over_gradient(scale, weight):
+        head, batch = make_head(sigmas=(2., ) * 4, occluded_in_levels='empty', loss=dict(
+            type='KeypointMSELoss', use_target_weight=True, loss_weight=weight), fine_loss=dict(
+                type='HardKeypointMSELoss', topk=2, loss_weight=weight)), make_batch()
+        for sample in batch:
+            sample.gt_fields.heatmaps = sample.gt_fields.heatmaps * scale
+        last = {*head.predictor_norms, head.fine[-1]}
+        with torch.no_grad():
+            for p in (p for norm in last for p in norm.parameters()):
+                p *= scale
+        losses = head.loss(make_levels(), batch, dict(compute_acc=False))
+        sum(losses.values()).backward()
+        skip = {p for norm in last for p in norm.parameters()}
+        return torch.stack([1e-5 * p.detach().norm() / p.grad.norm() for p in head.parameters()
+                            if p not in skip and p.detach().norm() > 0])
+
+    release = decay_over_gradient(255, 1.)
+    assert torch.allclose(decay_over_gradient(1, 255.**2), release, rtol=1e-2)
+    assert torch.allclose(decay_over_gradient(1, 1.), release * 255**2, rtol=1e-2)
+
+
 @pytest.mark.parametrize('kwargs, message', [
     (dict(prediction_kernel=2), 'prediction_kernel=2: expected an odd number'),
     (dict(sigmas=(1., 2., 3., 4.)), 'none larger than the one before'),
+    (dict(occluded_in_levels=False), "occluded_in_levels=False: expected 'empty', 'mask' or"),
     (dict(sigmas=(2., 1., 0.)), 'expected positive numbers'),
     (dict(sigmas=(3., 2., 1.)), r'the codec draws sigma=2.0, expected .* sigmas\[0\]=3.0'),
 ])
