@@ -15,8 +15,9 @@ from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
 
 EPILOG = """\
 what is written:
-  mpii  images/, annotations/mpii_{train,val}.json, annotations/mpii_gt_val.mat (head boxes);
-        one annotated person per image, 1-based pixels
+  mpii  images/, annotations/mpii_{train,val,trainval}.json, annotations/mpii_gt_val.mat (head
+        boxes); one annotated person per image, 1-based pixels. As test set that of validation
+        without joints: annotations/mpii_test.json, annotations/mpii_human_pose_v1_u12_1.mat
   coco  train2017/, val2017/, annotations/person_keypoints_{train,val}2017.json,
         person_detection_results/COCO_val2017_detections_AP_H_56_person.json;
         1 to 4 people per image and their neighbours, all annotated
@@ -48,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     add('--quality', type=int, default=90, help='JPEG quality (default: 90)')
     add('--workers', type=int, default=os.cpu_count() or 1,
         help='number of processes (default: number of CPUs)')  # fmt: skip
-    add('--overwrite', action='store_true', help='replace OUT if it exists')
+    add('--overwrite', action='store_true', help='replace OUT if this tool made it')
     args = parser.parse_args(argv)
     if args.size is not None and len(args.size) > 2:
         parser.error(f'--size takes one or two numbers, got {len(args.size)}')

@@ -1,6 +1,7 @@
-"""Datasets (MPII, FLIC) and pipeline steps."""
+"""Datasets (MPII, FLIC, COCO) and pipeline steps."""
 from . import transforms
+from .coco import CheckedCocoDataset
 from .flic import FlicDataset
 from .mpii import ZeroBasedMpiiDataset
 
-__all__ = ['FlicDataset', 'ZeroBasedMpiiDataset', 'transforms']
+__all__ = ['CheckedCocoDataset', 'FlicDataset', 'ZeroBasedMpiiDataset', 'transforms']

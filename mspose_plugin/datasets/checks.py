@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,106 +45,89 @@ def require_folder(path: str, what: str, remedy: str) -> None:
 
 
 def read_json(path: str, what: str, remedy: str) -> Any:
-    """Read a JSON file, or raise :class:`InputError` that names it."""
+    """Read a JSON file in UTF-8, or raise :class:`InputError` that names it."""
     with local_file(path, what, remedy) as local:
         try:
-            return json.loads(Path(local).read_bytes())
+            return json.loads(Path(local).read_text(encoding='utf-8'))
+        except OSError as e:
+            raise InputError(f'{what} {path!r} cannot be read ({e.strerror}); check its '
+                             'permissions') from e
+        except RecursionError as e:
+            raise InputError(f'{what} {path!r} is nested too deeply; {remedy}') from e
         except ValueError as e:  # not UTF-8, or not JSON
-            raise InputError(f'{what} {path!r} is not JSON ({e}); {remedy}') from e
+            raise InputError(f'{what} {path!r} is not JSON in UTF-8 ({e}); {remedy}') from e
 
 
-def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> np.ndarray:
-    """Read one variable of a MATLAB file.
+def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> dict[str, np.ndarray]:
+    """Read a MATLAB file.
 
     Args:
         path: the file.
-        key: name of the variable.
+        key: name of the variable that it must have.
         what: what the file is, for the message.
         remedy: what to do when it is missing or broken.
         **options: of :func:`scipy.io.loadmat`.
 
     Returns:
-        The variable.
+        All variables by name.
 
     Raises:
         InputError: no such file, no such variable, or not a MATLAB file up to version 7.
     """
     with local_file(path, what, remedy) as local:
         try:
-            content = loadmat(local, variable_names=[key], **options)
+            content = loadmat(local, **options)
         except Exception as e:  # SciPy raises whatever the broken bytes lead to
             raise InputError(f'{what} {path!r} is not a readable MATLAB file up to version 7 '
                              f'({type(e).__name__}); {remedy}') from e
     if key not in content:
         raise InputError(f'{what} {path!r} has no variable {key!r}; {remedy}')
-    return content[key]
-
-
-def check_coco_persons(ann_file: str, bbox_file: str | None = None,
-                       score_thr: float = 0.) -> None:
-    """Check that a COCO data set has persons; MMPose's own error for one without is a traceback.
-
-    Args:
-        ann_file: COCO's annotation file, or its ``image_info`` file when boxes come from a
-            detector.
-        bbox_file: a detector's results for the same images. None: the ground-truth boxes of
-            persons with keypoints.
-        score_thr: boxes of a lower score are left out.
-
-    Raises:
-        InputError: a file that cannot be read or has another format, no person at all, or a box
-            in an image that ``ann_file`` does not list.
-    """
-    content = read_json(ann_file, 'annotation file', 'check ann_file')
-    images = content.get('images') if isinstance(content, dict) else None
-    persons = (content.get('annotations') or []) if images else None
-    if not isinstance(images, list) or not isinstance(persons, list) or not all(
-            isinstance(image, dict) and 'id' in image for image in images) or not all(
-            isinstance(person, dict) for person in persons):
-        raise InputError(f"annotation file {ann_file!r} has no 'images', each with an 'id', or no "
-                         "list of 'annotations'; expected COCO's format")
-    if not bbox_file:
-        if not any(any((person.get('keypoints') or ())[2::3]) and not person.get('iscrowd')
-                   for person in persons):
-            raise InputError(f'annotation file {ann_file!r} has no person with keypoints; take '
-                             'another one, or boxes from a detector (bbox_file) for testing')
-        return
-    remedy = "expected a person detector's boxes for the images of ann_file in COCO's result format"
-    boxes = read_json(bbox_file, 'detector file', remedy)
-    if not isinstance(boxes, list) or not all(map(_is_coco_box, boxes)):
-        raise InputError(f'detector file {bbox_file!r} is not a list of image_id, category_id, '
-                         f'bbox (4 numbers) and score; {remedy}')
-    persons = [box for box in boxes if box['category_id'] == 1]
-    listed = {image['id'] for image in images}
-    foreign = [box['image_id'] for box in persons if box['image_id'] not in listed]
-    if foreign:
-        raise InputError(f'detector file {bbox_file!r}: {len(foreign)} of {len(persons)} boxes lie '
-                         f'in images that {ann_file} does not list (first: image_id {foreign[0]}); '
-                         'take the detector file that was made for these images')
-    if not any(box['score'] >= score_thr for box in persons):
-        raise InputError(f'detector file {bbox_file!r} has no box of a person (category_id 1) with '
-                         f'a score of {score_thr} or more; {remedy}')
-
-
-def _is_coco_box(box: Any) -> bool:
-    return (isinstance(box, dict) and {'image_id', 'category_id', 'bbox', 'score'} <= box.keys()
-            and isinstance(box['score'], (int, float)) and numbers(box['bbox'], (4,)) is not None)
+    return content
 
 
 def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
     """Return ``value`` as finite float64 numbers of a shape (None: any length), or None."""
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
         return None
-    fits = array.ndim == len(shape) and all(
+    fits = array.dtype.kind in 'biuf' and array.ndim == len(shape) and all(
         want in (None, have) for want, have in zip(shape, array.shape, strict=True))
-    return array if fits and np.isfinite(array).all() else None
+    return array.astype(np.float64) if fits and np.isfinite(array).all() else None
 
 
-def warn_dropped(ann_file: str, dropped: int, total: int, reason: str) -> None:
-    """Log one warning about persons that a dataset leaves out."""
+def report_unlearnable(ann_file: str, boxes: np.ndarray, keypoints: np.ndarray,
+                       visible: np.ndarray) -> None:
+    """Warn of training persons that cannot teach anything: their loss is 0 for ever.
+
+    Such a person has no labelled keypoint in the square around its box, padded by 1.25, which a
+    crop shows.
+
+    Args:
+        ann_file: the annotation file, for the message.
+        boxes: ``[N, 4]`` person boxes x1, y1, x2, y2 in pixels, N > 0.
+        keypoints: ``[N, K, 2]`` in pixels.
+        visible: ``[N, K]``, non-zero where a keypoint is labelled.
+
+    Raises:
+        InputError: no person can teach anything.
+    """
+    centers = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
+    reach = 1.25 / 2 * (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    inside = (np.abs(keypoints - centers) <= reach[:, None, None]).all(axis=2)
+    idle = int((~(inside & (visible > 0)).any(axis=1)).sum())
+    what = (f'{ann_file}: {idle} of {len(boxes)} persons have no labelled keypoint in their box, '
+            'so that there is nothing to learn from them')
+    if idle == len(boxes):
+        raise InputError(f'{what}; check that keypoints and boxes are pixels of the same image')
+    if idle:
+        MMLogger.get_current_instance().warning(what)
+
+
+def warn_dropped(ann_file: str, dropped: int, total: int, reason: str,
+                 level: int = logging.WARNING) -> None:
+    """Log one line about persons that a dataset leaves out."""
     if dropped:
         # formatted here: mmengine drops warnings whose unformatted text it has seen
-        MMLogger.get_current_instance().warning(
-            f'{ann_file}: left out {dropped} of {total} persons {reason}')
+        MMLogger.get_current_instance().log(
+            level, f'{ann_file}: left out {dropped} of {total} persons {reason}')

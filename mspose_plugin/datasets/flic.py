@@ -32,7 +32,7 @@ from mmpose.registry import DATASETS
 
 from mspose_plugin.errors import InputError
 
-from .checks import local_file, read_mat, require_folder, warn_dropped
+from .checks import local_file, read_mat, report_unlearnable, require_folder, warn_dropped
 from .flic_metainfo import FLIC_METAINFO
 
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16]  # of examples.mat's 29, in FLIC_METAINFO's order
@@ -49,7 +49,8 @@ class FlicDataset(BaseCocoStyleDataset):
     """FLIC persons with 0-based, observer-centric joints.
 
     Persons without a usable box are left out; persons without a labelled joint are left out of
-    training and kept at test. Each is one counted warning.
+    training and kept at test. Each is one counted warning. Keypoints ``[1, 11, 2]`` are float32 in
+    training, as those of MMPose's data sets, and float64 at test, as the file's.
 
     Args:
         ann_file: ``examples.mat``, or ``train.h5`` / ``valid.h5`` of pose-hg-train. Default: ''.
@@ -92,7 +93,7 @@ class FlicDataset(BaseCocoStyleDataset):
         if self.observer_centric:
             joints = to_observer_centric(joints)
         visible = np.isfinite(joints).all(axis=2)
-        joints = np.where(visible[..., None], joints - 1, 0).astype(np.float32)
+        joints = np.where(visible[..., None], joints - 1, 0)
         half = sides[:, None] / PADDING / 2
         boxes = np.concatenate([centers - 1 - half, centers - 1 + half], axis=1)
         keep = np.isfinite(boxes).all(axis=1) & (sides > 0)
@@ -103,6 +104,9 @@ class FlicDataset(BaseCocoStyleDataset):
             keep &= ~blank
         if not keep.any():
             raise InputError(f'{self.ann_file}: none of the {len(keep)} persons is usable')
+        if not self.test_mode:
+            report_unlearnable(self.ann_file, boxes[keep], joints[keep], visible[keep])
+            joints = joints.astype(np.float32)
 
         folder = Path(self.data_prefix.get('img', ''))
         img_ids = {name: i for i, name in enumerate(dict.fromkeys(names))}
@@ -204,8 +208,8 @@ def read_examples(path: str, split: str | None,
     if split is None:
         raise InputError(f"FlicDataset: {path} holds both splits; set split='train' or "
                          "split='test'")
-    examples = np.atleast_1d(read_mat(path, 'examples', 'FLIC annotation file', HELP,
-                                      squeeze_me=True, struct_as_record=True))
+    content = read_mat(path, 'examples', 'FLIC annotation file', HELP, squeeze_me=True)
+    examples = np.atleast_1d(content['examples'])
     fields = ('filepath', 'coords', 'torsobox', 'imgdims', 'istrain', 'istest')
     missing = [field for field in fields if field not in (examples.dtype.names or ())]
     if missing:

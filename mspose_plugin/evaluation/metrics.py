@@ -1,7 +1,8 @@
 """``PCKhAUC`` for MPII and ``FlicPCK`` for FLIC as evaluators of MMPose.
 
-Both collect predictions and ground truth of top-down samples and leave the arithmetic to
-:mod:`mspose_plugin.evaluation.pck`. Predictions and ground truth are compared in the coordinates
+Both collect predictions and ground truth of top-down samples and leave the arithmetic, in float64,
+to :mod:`mspose_plugin.evaluation.pck`; our data sets hand them the annotation's own float64 joints.
+Predictions and ground truth are compared in the coordinates
 they come in: pair ``PCKhAUC`` with ``ZeroBasedMpiiDataset`` (MMPose's ``MpiiDataset`` keeps joints
 1-based, which its own ``MpiiPCKAccuracy`` makes up for by adding 1 to predictions).
 """
@@ -42,6 +43,8 @@ class PckMetric(BaseMetric):
     title: str
     joints: Sequence[str]
     upper: float  # the end of the curve
+    headline: str  # key of the metric that stands for the others
+    scored: Sequence[int]  # the joints that it counts
 
     def __init__(self, thr: float, curve_file: str | None = None, collect_device: str = 'cpu',
                  prefix: str | None = None, collect_dir: str | None = None) -> None:
@@ -102,6 +105,9 @@ class PckMetric(BaseMetric):
         if not results:
             raise InputError(f'{name}: there is no person to evaluate; is the test set empty?')
         data = {key: np.concatenate([r[key] for r in results]) for key in results[0]}
+        if not data['visible'].any():
+            raise InputError(f'{name}: none of the {len(data["visible"])} persons has a labelled '
+                             'joint; check ann_file')
         known = ~np.isnan(data['norm'])
         if not known.any():
             raise InputError(f'{name}: no person has the joints that the normaliser needs')
@@ -156,6 +162,7 @@ class PCKhAUC(PckMetric):
     """
 
     title, joints, upper = 'PCKh', pck.MPII_JOINTS, 0.5
+    headline, scored = 'PCKh', pck.MPII_SCORED
 
     def __init__(self, thr: float = 0.5, curve_file: str | None = None,
                  collect_device: str = 'cpu', prefix: str | None = None,
@@ -167,7 +174,8 @@ class PCKhAUC(PckMetric):
         """Return the head sizes that the dataset read from its head-box file."""
         if 'head_size' not in gt:
             raise InputError('PCKhAUC needs head sizes: give the test dataset headbox_file, e.g. '
-                             "headbox_file='data/mpii/annotations/mpii_gt_val.mat'")
+                             "headbox_file='data/mpii/annotations/mpii_gt_val.mat'; MPII's test "
+                             'set has no public labels, take MpiiSubmission for it')
         return to_array(gt['head_size']).reshape(-1).astype(np.float64)
 
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
@@ -193,6 +201,7 @@ class FlicPCK(PckMetric):
     """
 
     title, joints, upper = 'FLIC PCK', pck.FLIC_JOINTS, 0.2
+    headline, scored = 'PCK', range(len(pck.FLIC_JOINTS))
 
     def __init__(self, thr: float = 0.2, curve_file: str | None = None,
                  collect_device: str = 'cpu', prefix: str | None = None,

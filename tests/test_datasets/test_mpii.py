@@ -161,7 +161,7 @@ def test_missing_files(root):
         build(root)
     (root / 'ann.json').unlink()
     with pytest.raises(InputError, match='ann.json.*not found.*data/mpii/annotations.*'
-                                         'make_synthetic.py --layout mpii') as e:
+                                         'configs/demo/') as e:
         build(root)
     assert '\n' not in str(e.value)
 

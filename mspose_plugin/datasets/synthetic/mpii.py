@@ -1,4 +1,4 @@
-"""Scenes as MPII: json annotations, 1-based, and a .mat file of head boxes."""
+"""Scenes as MPII: json annotations, 1-based, and .mat files of head boxes and of the release."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mspose_plugin.matlab import cell_array, struct_array
 
 from .body import INDEX
 from .layout import Layout, Records, save_json, save_mat
@@ -52,13 +54,22 @@ class MpiiLayout(Layout):
         }
 
     def finish(self, root: Path, records: dict[str, Records]) -> None:
-        """Write mpii_train.json, mpii_val.json and mpii_gt_val.mat."""
+        """Write MMPose's files of MPII and the part of MPII's release that a submission needs.
+
+        The test set is that of validation without its joints.
+        """
         folder = root / 'annotations'
         folder.mkdir()
-        for split, people in records.items():
+        val = records['val']
+        splits = {**records, 'trainval': [*records['train'], *val]}
+        for split, people in splits.items():
             entries = [{k: v for k, v in p.items() if k != 'head_box'} for p in people]
             save_json(folder / f'mpii_{split}.json', entries)
-        val = records['val']
+        save_json(
+            folder / 'mpii_test.json',
+            [{key: p[key] for key in ('image', 'center', 'scale')} for p in val],
+        )
+        self._save_release(folder / 'mpii_human_pose_v1_u12_1.mat', records)
         missing = 1 - np.array([p['joints_vis'] for p in val], np.uint8).reshape(-1, 16)
         joints = np.array([p['joints'] for p in val]).reshape(-1, 16, 2)
         joints[missing == 1] = 0.0
@@ -74,6 +85,27 @@ class MpiiLayout(Layout):
                 'dataset_joints': names,
             },
         )
+
+    @staticmethod
+    def _save_release(path: Path, records: dict[str, Records]) -> None:
+        """Write images, person positions and splits in the structure of MPII's RELEASE."""
+        people = [p for split in records.values() for p in split]
+        annolist = struct_array([
+            {
+                'image': {'name': p['image']},
+                'annorect': struct_array([{
+                    'scale': p['scale'],
+                    'objpos': dict(zip('xy', p['center'], strict=True)),
+                }]),
+            }
+            for p in people
+        ])  # fmt: skip
+        release = {
+            'annolist': annolist,
+            'img_train': np.array([[s == 'train' for s in records for _ in records[s]]], np.uint8),
+            'single_person': cell_array([np.array([[1.0]])] * len(people)),
+        }
+        save_mat(path, {'RELEASE': release})
 
 
 def head_box(top: np.ndarray, neck: np.ndarray, length: float) -> np.ndarray:

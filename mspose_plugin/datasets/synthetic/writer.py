@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import json
 import multiprocessing
+import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -18,8 +21,10 @@ from .layouts import LAYOUTS
 from .params import DIFFICULTIES, FRAMINGS
 from .scene import render_scene
 
+GENERATOR = 'mspose_plugin.datasets.synthetic'
 VERSION = 1  # of the generator: rises when the same arguments give other pictures
 SPLITS = ('train', 'val')
+LOCK = 'made-by-make_synthetic'  # held while a temporary folder is in use
 _CHUNK = 32
 
 
@@ -70,7 +75,7 @@ class Recipe:
 
     def manifest(self) -> dict[str, Any]:
         """Return the content of synthetic.json."""
-        return {'generator': 'mspose_plugin.datasets.synthetic', 'version': VERSION, **asdict(self)}
+        return {'generator': GENERATOR, 'version': VERSION, **asdict(self)}
 
 
 def make_image(recipe: Recipe, split: str, index: int) -> tuple[bytes, dict[str, Any]]:
@@ -118,6 +123,48 @@ def _run(work: Callable, tasks: list, workers: int) -> Iterator[list[dict[str, A
         yield from pool.imap(work, tasks)
 
 
+def check_replaceable(out: Path, overwrite: bool) -> None:
+    """Refuse a folder that a data set must not take the place of.
+
+    Args:
+        out: The folder, resolved.
+        overwrite: Whether a data set that this module wrote may be replaced.
+
+    Raises:
+        FileExistsError: If `out` is a file, the working folder or one above it, holds anything
+            but a synthetic data set, or holds one and `overwrite` is false.
+    """
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise FileExistsError(f'{out} is a file; name a new folder')
+    if Path.cwd().is_relative_to(out):
+        raise FileExistsError(f'{out} is the working folder or above it; name a new folder')
+    if not any(out.iterdir()):
+        return
+    try:
+        ours = json.loads((out / 'synthetic.json').read_text())['generator'] == GENERATOR
+    except (OSError, ValueError, LookupError, TypeError):
+        ours = False
+    if not ours:
+        raise FileExistsError(
+            f'{out} holds other files than a synthetic data set; name a new folder'
+        )
+    if not overwrite:
+        raise FileExistsError(f'{out} holds a synthetic data set; --overwrite replaces it')
+
+
+def remove_unfinished(out: Path) -> None:
+    """Remove the temporary folders that killed runs for `out` left beside it."""
+    for lock in out.parent.glob(f'.{glob.escape(out.name)}-*/{LOCK}'):
+        try:
+            with open(lock, 'a') as file:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:
+            continue  # of a run that is still at work, or somebody else's
+
+
 def write_dataset(
     recipe: Recipe,
     out: Path,
@@ -129,24 +176,23 @@ def write_dataset(
 
     Args:
         recipe: What to render.
-        out: The folder; it must not exist or be empty.
+        out: The folder; it must not exist, be empty or, with `overwrite`, hold a synthetic data
+            set.
         workers: Number of processes.
-        overwrite: Whether to replace a folder that is not empty.
+        overwrite: Whether to replace a synthetic data set.
         progress: Called with the iterable over chunks and the number of images; must yield the
             chunks (a progress bar).
 
     Raises:
-        FileExistsError: If `out` is a file, or is not empty and `overwrite` is false.
+        FileExistsError: As :func:`check_replaceable`.
         ValueError: If `workers` is below 1.
     """
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
     out = Path(out).resolve()
-    if out.exists() and not out.is_dir():
-        raise FileExistsError(f'{out} is a file')
-    if out.is_dir() and any(out.iterdir()) and not overwrite:
-        raise FileExistsError(f'{out} is not empty; --overwrite replaces it')
+    check_replaceable(out, overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(out)
     layout = LAYOUTS[recipe.layout]
     counts = dict(zip(SPLITS, (recipe.train, recipe.val), strict=True))
     tasks = [
@@ -154,7 +200,11 @@ def write_dataset(
         for split, count in counts.items()
         for start in range(0, count, _CHUNK)
     ]
-    with tempfile.TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix=f'.{out.name}-', dir=out.parent) as temporary,
+        open(Path(temporary) / LOCK, 'w') as lock,
+    ):
+        fcntl.lockf(lock, fcntl.LOCK_EX)  # ends with this process, however it ends
         root = Path(temporary) / out.name
         for split in SPLITS:
             Path(root, layout.image_file(split, 0)).parent.mkdir(parents=True, exist_ok=True)
@@ -166,6 +216,7 @@ def write_dataset(
             records[split] += chunk
         layout.finish(root, records)
         (root / 'synthetic.json').write_text(json.dumps(recipe.manifest(), indent=2) + '\n')
+        check_replaceable(out, overwrite)  # it took a while
         if out.is_dir():
             out.rename(Path(temporary) / 'replaced')  # goes with the temporary folder
         root.rename(out)
