@@ -17,6 +17,8 @@ from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.checkpoint_io import find_latest_checkpoint
+from mspose_plugin.engine.resume_checks import check_intact, find_intact_checkpoint
+from mspose_plugin.engine.work_dir_lock_hook import lock_work_dir
 from mspose_plugin.errors import InputError
 
 
@@ -26,7 +28,7 @@ def parse_args() -> argparse.Namespace:
     cli.add_common_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='continue from this checkpoint, or from the last one in the work '
-                        'directory')
+                        'directory; "intact" passes over checkpoints that are damaged')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 '
                         'with loss scaling on a GPU, bfloat16 on a CPU that has it')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during '
@@ -49,10 +51,12 @@ def main() -> None:
             raise InputError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
                              'the total batch size that its learning rate is meant for')
         cfg.auto_scale_lr.enable = True
+    cli.check_data(cfg, 'train', 'val')
+    # already here, before the Runner writes its config; WorkDirLockHook comes after that
+    lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
     if args.resume:
         cfg.resume = True
         cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
-    cli.check_data(cfg, 'train', 'val')
     runner = Runner.from_cfg(cfg)
     cli.log_boxes(runner, 'val')
     loader = runner.train_loop.dataloader
@@ -78,17 +82,22 @@ def checkpoint_to_resume(resume: str, work_dir: str) -> str:
     """Return the checkpoint that ``--resume`` means.
 
     Args:
-        resume (str): the argument; ``'auto'`` for the last one in ``work_dir``.
+        resume (str): the argument; ``'auto'`` for the last one in ``work_dir``, ``'intact'`` for
+            the last one there that can be resumed.
         work_dir (str): the run's folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or the last one is damaged; the message names one that is not.
     """
-    if resume == 'auto':
-        found = find_latest_checkpoint(work_dir)
+    if resume in ('auto', 'intact'):
+        find = find_latest_checkpoint if resume == 'auto' else find_intact_checkpoint
+        found = find(work_dir)
         if not found:
-            raise InputError(f'--resume: {work_dir} holds no finished checkpoint; start without '
-                             '--resume, or name a checkpoint')
+            raise InputError(f'--resume: {work_dir} holds no '
+                             f'{"finished" if resume == "auto" else "intact"} checkpoint; start '
+                             'without --resume, or name a checkpoint')
+        if resume == 'auto':
+            check_intact(found, work_dir)
         return found
     if '://' not in resume and not osp.isfile(resume):
         raise InputError(f'--resume: checkpoint {resume} does not exist; name another one')

@@ -7,4 +7,7 @@ default_hooks = dict(
         type='AtomicCheckpointHook', interval=1, max_keep_ckpts=2, save_best='PCKh',
         rule='greater'),
     checkpoint_fit=dict(type='CheckpointFitHook'),
-    exact_resume=dict(type='ExactResumeHook'))
+    exact_resume=dict(type='ExactResumeHook'),
+    finite_loss=dict(type='FiniteLossHook', patience=5),
+    loader_timeout=dict(type='LoaderTimeoutHook', seconds=600),
+    work_dir_lock=dict(type='WorkDirLockHook'))

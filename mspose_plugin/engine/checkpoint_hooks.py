@@ -2,13 +2,13 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmpose.registry import HOOKS
 from torch import Tensor, nn
@@ -20,8 +20,13 @@ from mspose_plugin.checkpoint_io import (
 )
 from mspose_plugin.errors import InputError
 
+from .resume_checks import bare, check_resumable, non_finite, refuse_non_finite
+from .together import raise_together
+
 OUTDATED = 'outdated_ckpts'
 """Key of mmengine's message hub: checkpoints that may go once a newer one is complete."""
+EXTRA_STATE = '_extra_state'
+"""End of PyTorch's name for what a module saves beside its tensors."""
 
 
 class _LaterRemoval:
@@ -42,16 +47,43 @@ class AtomicCheckpointHook(CheckpointHook):
     mmengine removes the oldest and the previous best checkpoint before it writes the new one, and
     truncates ``last_checkpoint`` before it fills it. Here the new file is complete, then
     ``last_checkpoint`` names it (by rename), then the old one goes; and only files of this run's
-    own folder go, whatever a resumed checkpoint says. Arguments as in mmengine.
+    own folder go, whatever a resumed checkpoint says. Weights that are not finite are not written.
+    Arguments as in mmengine.
+
+    Raises:
+        InputError: at a save: weights are not finite, or the file cannot be written.
     """
 
     def before_train(self, runner) -> None:
         """Find the folder, and clear it of what a killed run left behind."""
         super().before_train(runner)
+        # A resumed run may have a validation to make up for. mmengine writes its score into the
+        # last checkpoint only where it knows of one.
+        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
         if is_main_process():
             for folder in {self.out_dir, runner.work_dir}:
                 remove_unfinished(folder)
         self._remove_outdated(runner)
+
+    def before_run(self, runner) -> None:
+        """Note which buffers are meant not to be finite, such as a mask of -inf."""
+        self._ignored = frozenset(non_finite(dict(bare(runner.model).named_buffers())))
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        """Refuse weights that are not finite; mmengine calls this in the main process alone.
+
+        Args:
+            runner (Runner): the runner.
+            checkpoint (dict): what is about to be written, as an epoch's or a best checkpoint.
+        """
+        broken = next(non_finite(checkpoint['state_dict'], self._ignored), None)
+        if broken:
+            meta, last = checkpoint['meta'], find_latest_checkpoint(runner.work_dir)
+            raise InputError(
+                f'training stopped: weights not finite (first {broken}) after epoch '
+                f'{meta["epoch"]}, step {meta["iter"]}, and not saved; lower the learning rate or '
+                'clip gradients (optim_wrapper.clip_grad)'
+                + (f'; the last good checkpoint is {last}' if last else ''))
 
     def _note_outdated(self, runner, path: str) -> None:
         """Plan a removal. Every checkpoint written before it knows of it, for a resumed run."""
@@ -69,6 +101,23 @@ class AtomicCheckpointHook(CheckpointHook):
                 self.file_backend.remove(path)
         runner.message_hub.update_info(OUTDATED, [])
 
+    @contextmanager
+    def _failing_together(self) -> Iterator[None]:
+        """Turn a failure of the main process to save into one of all processes."""
+        fault = None
+        try:
+            yield
+        except InputError as e:
+            fault = str(e)
+        except OSError as e:
+            fault = (f'checkpoint: cannot be written to {self.out_dir} ({e.strerror or e}); make '
+                     'room or mend the permissions, then continue with --resume')
+        raise_together(fault)
+
+    def _save_checkpoint(self, runner) -> None:
+        with self._failing_together():
+            super()._save_checkpoint(runner)
+
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         unknown = {*(self.save_best and self.key_indicators or ())} - {'auto', *metrics}
         if unknown:
@@ -77,7 +126,8 @@ class AtomicCheckpointHook(CheckpointHook):
         backend = self.file_backend
         self.file_backend = _LaterRemoval(backend, partial(self._note_outdated, runner))
         try:
-            super()._save_best_checkpoint(runner, metrics)
+            with self._failing_together():
+                super()._save_best_checkpoint(runner, metrics)
         finally:
             self.file_backend = backend
         self._remove_outdated(runner)
@@ -123,6 +173,9 @@ def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str,
         remedy (str): end of the message. Defaults to the remedy for a whole model's checkpoint.
         extra_allowed (bool): let the weights have tensors that the model lacks. Defaults to False.
 
+    A missing ``_extra_state`` (what a module notes beside its weights) is no fault: checkpoints
+    from before the module noted it lack it, and the module keeps its own.
+
     Returns:
         list[str]: the tensors that the model lacks.
 
@@ -133,11 +186,13 @@ def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str,
     own = model.state_dict()
     try:
         missing, extra = model.load_state_dict(given, strict=False)
+        missing = [key for key in missing if not key.endswith(EXTRA_STATE)]
         if not missing and (extra_allowed or not extra):
             return extra
         error = None
     except (RuntimeError, AttributeError, TypeError) as e:
-        missing, extra = [k for k in own if k not in given], [k for k in given if k not in own]
+        missing = [k for k in own if k not in given and not k.endswith(EXTRA_STATE)]
+        extra = [k for k in given if k not in own]
         error = e
 
     def shape(tensors: Mapping, key: str) -> tuple | str:
@@ -162,7 +217,9 @@ class CheckpointFitHook(Hook):
     """Stops a test or a resumed training whose checkpoint belongs to another architecture.
 
     mmengine loads what fits and warns about the rest. Training that starts from other weights
-    (``load_from`` without ``resume``) is left to mmengine.
+    (``load_from`` without ``resume``) is left to mmengine, except that what modules note beside
+    their weights (``_extra_state``) is dropped: there the config says what the network is. Weights
+    that are not finite are refused in any case.
     """
 
     priority = 'LOWEST'
@@ -175,28 +232,23 @@ class CheckpointFitHook(Hook):
             checkpoint (dict): the loaded checkpoint.
 
         Raises:
-            InputError: see :func:`load_fitting`; or the checkpoint to resume holds weights only.
+            InputError: see :func:`load_fitting` and
+                :func:`~mspose_plugin.engine.resume_checks.check_resumable`; or a tensor is not
+                finite.
         """
         training = isinstance(runner._train_loop, BaseLoop)  # a dict until it is used
-        if training and not runner._resume:
-            return
         name = f'checkpoint {runner._load_from or find_latest_checkpoint(runner.work_dir)}'
-        if not isinstance(checkpoint, Mapping):
-            raise InputError(f'{name} holds a {type(checkpoint).__name__} in place of a '
+        weights = checkpoint.get('state_dict', checkpoint) if isinstance(
+            checkpoint, Mapping) else checkpoint
+        if not isinstance(weights, Mapping):
+            raise InputError(f'{name} holds a {type(weights).__name__} in place of a '
                              'state_dict; check the path')
+        model = bare(runner.model)
+        refuse_non_finite(weights, name, model)
+        if training and not runner._resume:
+            for key in [key for key in weights if str(key).endswith(EXTRA_STATE)]:
+                del weights[key]
+            return
         if training:
-            _check_resumable(checkpoint, name, runner.logger)
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        load_fitting(model, checkpoint.get('state_dict', checkpoint), name)
-
-
-def _check_resumable(checkpoint: Mapping, name: str, logger) -> None:
-    meta = checkpoint.get('meta')
-    if not (isinstance(meta, Mapping) and {'epoch', 'iter'} <= meta.keys()
-            and 'message_hub' in checkpoint):
-        raise InputError(f'{name} holds weights without the state of a training; resume an '
-                         'epoch_*.pth, or start from these weights with --cfg-options '
-                         'load_from=CHECKPOINT')
-    if 'optimizer' not in checkpoint:
-        logger.warning('%s has no optimizer state (best_*.pth never has): momentum and learning '
-                       'rate schedule start afresh', name)
+            check_resumable(checkpoint, name, runner)
+        load_fitting(model, weights, name)
