@@ -30,6 +30,7 @@ setup(
         'xtcocotools>=1.14,<1.15',
         'h5py>=3.16,<4',
         'rich>=13,<16',
+        'filelock>=4.2,<5',
         'setuptools<81',  # mmengine imports pkg_resources
     ],
     extras_require={

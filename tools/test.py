@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.errors import InputError
+from mspose_plugin.paths import check_writable_folder
 
 ENDINGS = {'out': ('.json', '.yaml', '.yml', '.pkl'), 'dump': ('.pkl', '.pickle')}
 
@@ -54,6 +55,7 @@ def main() -> None:
     if args.badcase:
         analyse_bad_cases(cfg, args)
     cli.check_data(cfg, 'test')
+    check_writable_folder(cfg.work_dir)
     runner = Runner.from_cfg(cfg)
     cli.log_boxes(runner, 'test')
     metrics = runner.test()

@@ -20,6 +20,7 @@ from mspose_plugin.checkpoint_io import find_latest_checkpoint
 from mspose_plugin.engine.resume_checks import check_intact, find_intact_checkpoint
 from mspose_plugin.engine.work_dir_lock_hook import lock_work_dir
 from mspose_plugin.errors import InputError
+from mspose_plugin.paths import check_writable_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -52,6 +53,7 @@ def main() -> None:
                              'the total batch size that its learning rate is meant for')
         cfg.auto_scale_lr.enable = True
     cli.check_data(cfg, 'train', 'val')
+    check_writable_folder(cfg.work_dir)
     # already here, before the Runner writes its config; WorkDirLockHook comes after that
     lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
     if args.resume:
