@@ -1,6 +1,7 @@
-"""Metrics: PCKh with the area under its curve (MPII) and PCK (FLIC)."""
+"""Metrics: PCKh with the area under its curve (MPII), PCK (FLIC), COCO's AP; MPII's submission."""
 from .coco_score import RescoredCocoMetric
 from .metrics import FlicPCK, PCKhAUC
+from .mpii_submission import MpiiSubmission
 from .pck import flic_pck, pckh
 
 __all__ = ['FlicPCK', 'MpiiSubmission', 'PCKhAUC', 'RescoredCocoMetric', 'flic_pck', 'pckh']
