@@ -38,6 +38,11 @@ class Converted:
     new: list[str] = field(default_factory=list)
     counters: list[str] = field(default_factory=list)
 
+    def checkpoint(self) -> dict[str, Any]:
+        """Return the weights as a checkpoint whose ``meta`` says what they are and fit."""
+        meta = dict(converted_from=LAYOUTS[self.layout].source, backbone=self.backbone)
+        return dict(meta=meta, state_dict=self.state_dict)
+
 
 def weights_of(checkpoint: Any) -> dict[str, Tensor]:
     """Take the weights out of a checkpoint and the wrappers' names off them.

@@ -7,9 +7,9 @@ resnest    zhanghang1989/ResNeSt (resnest/torch/models/resnet.py, splat.py), and
 
 The hourglasses predict MPII's 16 joints in MPII's own order. They differ in the widths of the
 stem, in the names, and in what they feed: RGB in [0, 1], which bearpaw shifts by the mean of MPII's
-training images (data/mpii/mean.pth.tar; the standard deviation stored there is not used). Both
-train heatmap cell i on joints at input pixels 4i to 4i + 3 and add the half cell when they decode;
-MMPose's ``MSRAHeatmap`` takes the cell for input pixel 4i.
+training images (without dividing by a deviation). Both train heatmap cell i on joints at input
+pixels 4i to 4i + 3 and add the half cell when they decode; MMPose's ``MSRAHeatmap`` takes the cell
+for input pixel 4i. ``configs/hourglass/`` has a config per published network.
 
 The ResNeSts classify ImageNet; they become MMPose's ``ResNeSt``.
 
@@ -34,11 +34,8 @@ Names = Iterator[tuple[str, str]]
 RGB = dict(type='PoseDataPreprocessor', mean=[0., 0., 0.], std=[255., 255., 255.], bgr_to_rgb=True)
 IMAGENET = dict(type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53],
                 std=[58.395, 57.12, 57.375], bgr_to_rgb=True)
-HOURGLASS = 'configs/ablation/mpii/1_hourglass.py'
-_HALF_CELL = ('heatmap cell i of these weights is the middle of the input pixels it covers, about '
-              '4i + 1.5; MSRAHeatmap decodes it as 4i, so that predictions lie about 1.5 input '
-              'pixels too far up and left until the network is fine-tuned; until then test with '
-              'model.test_cfg.shift_heatmap=False')
+_HALF_CELL = ('these weights take heatmap cell i for input pixel 4 (i + 0.5); keep the codec of '
+              'the config, since MSRAHeatmap would decode 2 input pixels too far up and left')
 _FAST = ('resnest50_fast_2s1x64d has the tensors of resnest50, but pools before the convolution '
          'where this network pools after it, so that its weights convert and mean something else')
 
@@ -54,8 +51,8 @@ class Layout:
         modules (Callable): from that config, all pairs of module names, those included that
             ours has no counterpart of (``idle``).
         data_preprocessor (dict): what the network was fed with, as a config.
-        config (str): a config of this project that fits once backbone and data_preprocessor are
-            replaced.
+        configs (tuple[str, ...]): the project's configs for the published networks. The first fits
+            any other of the layout once backbone and data_preprocessor are replaced.
         idle (str): ending of the modules that are dropped where ours has no counterpart, such as
             projections of blocks that need none, or a classifier. Defaults to '' (there are none).
         options (tuple[str, ...]): what may be chosen of the backbone, other than what the
@@ -68,7 +65,7 @@ class Layout:
     backbone: Callable[[State], dict[str, Any]]
     modules: Callable[[dict[str, Any]], Names]
     data_preprocessor: dict[str, Any]
-    config: str
+    configs: tuple[str, ...]
     idle: str = ''
     options: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -203,16 +200,17 @@ LAYOUTS: dict[str, Layout] = {
     'princeton': Layout(
         source='princeton-vl/pytorch_stacked_hourglass', marker='pre.0.conv.weight',
         backbone=_princeton_backbone, modules=_princeton_modules, data_preprocessor=RGB,
-        config=HOURGLASS, idle='.skip_layer.conv', options=('levels', ),
-        notes=(_HALF_CELL, )),
+        configs=tuple(f'configs/hourglass/princeton_hg{n}_mpii.py' for n in (8, 2)),
+        idle='.skip_layer.conv', options=('levels', ), notes=(_HALF_CELL, )),
     'bearpaw': Layout(
         source='bearpaw/pytorch-pose', marker='hg.0.hg.0.0.0.conv1.weight',
         backbone=_bearpaw_backbone, modules=_bearpaw_modules,
-        data_preprocessor={**RGB, 'mean': [112.313, 113.227, 110.334]}, config=HOURGLASS,
+        data_preprocessor={**RGB, 'mean': [255 * 0.4404, 255 * 0.4440, 255 * 0.4327]},
+        configs=tuple(f'configs/hourglass/bearpaw_hg{n}_mpii.py' for n in (8, 2, 1)),
         options=('levels', ), notes=(_HALF_CELL, )),
     'resnest': Layout(
         source='zhanghang1989/ResNeSt', marker='layer1.0.conv2.fc1.weight',
         backbone=_resnest_backbone, modules=_resnest_modules, data_preprocessor=IMAGENET,
-        config='configs/mlpe/c_deconv.py', idle='fc', notes=(_FAST, )),
+        configs=('configs/mlpe/c_deconv.py', ), idle='fc', notes=(_FAST, )),
 }
 """The layouts that :func:`mspose_plugin.convert.convert` knows, by name."""

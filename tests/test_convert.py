@@ -1,8 +1,12 @@
 """Published weights: same outputs after conversion, an account of every tensor, messages."""
+import re
 import runpy
+import shlex
+import subprocess
 import sys
 from collections import OrderedDict
 from functools import cache
+from pathlib import Path
 
 import pytest
 import timm
@@ -12,6 +16,7 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from reference_hourglass import Bearpaw, Princeton, randomised
+from tiny_run import write_mpii
 
 from mspose_plugin.checkpoint_io import load_checkpoint_file
 from mspose_plugin.convert import convert, detect, weights_of
@@ -48,7 +53,7 @@ def resnest(name='resnest50d'):
 
 def model_for(backbone):
     """Return the project's plain hourglass for MPII with another backbone."""
-    cfg = Config.fromfile('configs/ablation/mpii/1_hourglass.py').model
+    cfg = Config.fromfile('configs/hourglass/bearpaw_hg8_mpii.py').model
     return MODELS.build({**cfg, 'backbone': backbone}).eval()
 
 
@@ -299,9 +304,9 @@ def test_tool_writes_what_mmengine_loads(tool, tmp_path, repository):
     assert f'{len(result.state_dict)} tensors of princeton-vl' in out
     # the printed entries are a config, over the one that is named
     config = tmp_path / 'hg.py'
-    base = f"_base_ = '{repository}/{LAYOUTS['princeton'].config}'\n"
+    base = f"_base_ = '{repository}/{LAYOUTS['princeton'].configs[0]}'\n"
     config.write_text(base + out[out.index('model = '):out.index('\n\nNote')])
-    assert f'over {LAYOUTS["princeton"].config}:' in out
+    assert f'over {LAYOUTS["princeton"].configs[0]}:' in out and 'Test them' not in out
     model = MODELS.build(Config.fromfile(config).model).eval()
     load_checkpoint(model, str(tmp_path / 'new' / 'hg.pth'), strict=True)
     # an image in BGR bytes arrives as RGB in [0, 1]
@@ -314,6 +319,40 @@ def test_tool_writes_what_mmengine_loads(tool, tmp_path, repository):
                                    atol=1e-5)
 
 
+@pytest.mark.parametrize('name, stacks', [('princeton', 2), ('princeton', 8), ('bearpaw', 1),
+                                          ('bearpaw', 2), ('bearpaw', 8)])
+def test_each_published_network_has_its_config(repository, name, stacks):
+    module = runpy.run_path(str(repository / 'tools/convert_checkpoint.py'))
+    with torch.device('meta'):
+        result = convert(PUBLISHED[name](stacks).state_dict())
+        assert convert(PUBLISHED[name](3).state_dict()).backbone['num_stacks'] == 3
+    config = repository / f'configs/hourglass/{name}_hg{stacks}_mpii.py'
+    assert module['fitting_config'](result) == config
+    cfg = Config.fromfile(config).model
+    preprocessor = MODELS.build(cfg.data_preprocessor)
+    given = MODELS.build(LAYOUTS[name].data_preprocessor)
+    assert torch.equal(preprocessor.mean, given.mean) and torch.equal(preprocessor.std, given.std)
+    mean = (0.4404, 0.4440, 0.4327) if name == 'bearpaw' else (0, 0, 0)
+    assert preprocessor.mean.flatten().tolist() == pytest.approx([255 * m for m in mean])
+    assert preprocessor.std.flatten().tolist() == [255] * 3
+
+
+def test_the_printed_command_works_as_printed(tool, tmp_path, monkeypatch):
+    net = randomised(Princeton(2))
+    torch.save(net.state_dict(), tmp_path / 'published.pth')
+    write_mpii(tmp_path / 'data/mpii', train=1, val=2)
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = tool('published.pth', 'a folder/hg 2.pth')
+    assert status == 0
+    command, = re.findall(r'Test them:\n\n    (.*)\n', out)
+    words = shlex.split(command)
+    assert words[0] == 'python' and words[-1] == 'a folder/hg 2.pth'
+    done = subprocess.run(['bash', '-c', f'PATH={Path(sys.executable).parent}:$PATH; {command}'],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert 'PCKh' in done.stdout + done.stderr
+
+
 def test_tool_reads_the_legacy_format_and_names_what_is_new(tool, tmp_path):
     _, checkpoint = published('bearpaw')
     checkpoint['state_dict'] = OrderedDict(
@@ -324,7 +363,7 @@ def test_tool_reads_the_legacy_format_and_names_what_is_new(tool, tmp_path):
     assert status == 0
     assert '14 tensors initialised' in out and '    stacks.1.coarse.0.2.bias\n' in out
     assert 'tensors set to 0' in out and '    stem.1.num_batches_tracked\n' in out
-    assert 'mean=[112.313, 113.227, 110.334]' in out and 'levels=(2, 1)' in out
+    assert 'mean=[112.302' in out and 'levels=(2, 1)' in out
     meta = load_checkpoint_file(tmp_path / 'hg.pth')['meta']
     assert meta['converted_from'] == 'bearpaw/pytorch-pose'
 
@@ -336,7 +375,7 @@ def test_tool_s_entries_initialise_a_resnest_bit_for_bit(tool, tmp_path):
     status, out, err = tool(tmp_path / 'resnest50-528c19ca.pth', dst)
     assert (status, err) == (0, '')
     assert '2 tensors dropped' in out and '\n    fc.weight\n    fc.bias\n' in out
-    assert f'over {LAYOUTS["resnest"].config}:' in out
+    assert f'over {LAYOUTS["resnest"].configs[0]}:' in out
     entries = {}
     exec(out[out.index('model = '):out.index('\n\nNote')], entries)
     model = MODELS.build(entries['model']['data_preprocessor'])

@@ -2,30 +2,40 @@
 
 Reads weights of the stacked hourglass as princeton-vl/pytorch_stacked_hourglass and
 bearpaw/pytorch-pose publish them, and ImageNet weights of ResNeSt as zhanghang1989/ResNeSt and timm
-do. Writes a checkpoint for the backbone's ``init_cfg``; an hourglass, which predicts by itself,
-also for ``tools/test.py``. Names every tensor that was dropped or initialised, and prints the
-config entries that go with the weights.
+do; SRC may be a URL or, for bearpaw's, ``hourglass://bearpaw_hg8``. Writes a checkpoint for the
+backbone's ``init_cfg``; an hourglass, which predicts by itself, also for ``tools/test.py``. Names
+every tensor that was dropped or initialised, and prints the command or the config entries that go
+with the weights.
 """
 import argparse
 import io
 import os.path as osp
+import shlex
 import textwrap
+from pathlib import Path
 
 import torch
+from mmengine.config import Config
 from mmengine.fileio import get_file_backend
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 
 import mspose_plugin  # noqa: F401  registers the networks
 from mspose_plugin import cli
-from mspose_plugin.checkpoint_io import load_checkpoint_file
+from mspose_plugin.checkpoint_io import download, load_checkpoint_file
 from mspose_plugin.convert import Converted, convert
 from mspose_plugin.errors import InputError
 from mspose_plugin.layouts import LAYOUTS
+from mspose_plugin.published import SCHEME, URLS, url_of
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('src', help='published checkpoint')
+    parser.add_argument('src', help='published checkpoint: a file, a URL or one of '
+                        + ', '.join(SCHEME + name for name in URLS))
     parser.add_argument('dst', help='checkpoint to write')
     parser.add_argument('--layout', choices=['auto', *LAYOUTS], default='auto',
                         help='where the weights come from (default: auto, told by their names)')
@@ -44,14 +54,14 @@ def main() -> None:
     if osp.realpath(args.src) == osp.realpath(args.dst):
         raise InputError(f'DST {args.dst}: is SRC itself; name another file')
     options = {} if args.levels is None else dict(levels=tuple(args.levels))
-    checkpoint = load_checkpoint_file(args.src, map_location='cpu')
+    src = download(url_of(args.src)) if '://' in args.src else args.src
+    checkpoint = load_checkpoint_file(src, map_location='cpu')
     try:
         result = convert(checkpoint, args.layout, **options)
     except InputError as e:
         raise InputError(f'{args.src}: {e}') from e
     buffer = io.BytesIO()
-    meta = dict(converted_from=LAYOUTS[result.layout].source, backbone=result.backbone)
-    torch.save(dict(meta=meta, state_dict=result.state_dict), buffer)
+    torch.save(result.checkpoint(), buffer)
     try:
         get_file_backend(args.dst).put(buffer.getvalue(), args.dst)
     except OSError as e:
@@ -61,7 +71,7 @@ def main() -> None:
 
 
 def report(result: Converted, dst: str) -> str:
-    """Say what became of every tensor, and which config entries the weights need.
+    """Say what became of every tensor, and which command or config entries the weights need.
 
     Args:
         result (Converted): from :func:`mspose_plugin.convert.convert`.
@@ -80,7 +90,12 @@ def report(result: Converted, dst: str) -> str:
     ):
         if names:
             lines += [f'{len(names)} tensors {what}', *(f'    {name}' for name in names)]
-    lines += ['', f'Config entries for these weights, over {layout.config}:', '']
+    config = fitting_config(result)
+    if config:
+        tool, config = (osp.relpath(path) for path in (ROOT / 'tools/test.py', config))
+        lines += ['', 'Test them:', '', '    ' + shlex.join(['python', tool, config, dst])]
+    over = config or osp.relpath(ROOT / layout.configs[0])
+    lines += ['', f'Config entries to train from these weights, over {over}:', '']
     init_cfg = dict(type='Pretrained', checkpoint=dst, prefix='backbone.', strict=True)
     lines += ['model = dict(', *_entry('data_preprocessor', layout.data_preprocessor),
               *_entry('backbone', {**result.backbone, 'init_cfg': init_cfg}), ')']
@@ -88,6 +103,25 @@ def report(result: Converted, dst: str) -> str:
         lines.append('')
     lines += [textwrap.fill(f'Note: {note}.', 100) for note in layout.notes]
     return '\n'.join(lines)
+
+
+def fitting_config(result: Converted) -> Path | None:
+    """Find the project's config whose model has just the tensors of the converted weights.
+
+    Args:
+        result (Converted): from :func:`mspose_plugin.convert.convert`.
+
+    Returns:
+        Path | None: the config, or None where the published network is another one.
+    """
+    init_default_scope('mmpose')
+    shapes = {name: tensor.shape for name, tensor in result.state_dict.items()}
+    for path in LAYOUTS[result.layout].configs:
+        with torch.device('meta'):
+            model = MODELS.build(Config.fromfile(ROOT / path).model)
+        if shapes == {name: tensor.shape for name, tensor in model.state_dict().items()}:
+            return ROOT / path
+    return None
 
 
 def _entry(name: str, cfg: dict, indent: str = '    ') -> list[str]:

@@ -9,7 +9,8 @@ every block after anything else.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmengine.logging import print_log
@@ -39,6 +40,9 @@ class CheckedPretrainedInit(PretrainedInit):
         strict (bool): refuse tensors that are missing or of another shape. False does as mmengine
             does, so that other configs are not affected: they keep their initialisation. Defaults
             to False.
+        new (Sequence[str]): with ``strict``, regular expressions of the module's tensors that the
+            file may lack, matched from the beginning of the name; they keep their initialisation
+            and are logged. Defaults to none.
 
     Examples:
         >>> backbone = dict(type='ResNeSt', depth=50, init_cfg=dict(
@@ -46,9 +50,10 @@ class CheckedPretrainedInit(PretrainedInit):
     """
 
     def __init__(self, checkpoint: str, prefix: str | None = None, map_location: str = 'cpu',
-                 strict: bool = False) -> None:
+                 strict: bool = False, new: Sequence[str] = ()) -> None:
         super().__init__(checkpoint, prefix, map_location)
         self.strict = strict
+        self.new = tuple(new)
 
     def __call__(self, module: nn.Module) -> None:
         """Load.
@@ -71,6 +76,13 @@ class CheckedPretrainedInit(PretrainedInit):
         prefix = f'{self.prefix.rstrip(".")}.' if self.prefix else ''
         state = {key.removeprefix(prefix): value for key, value in state.items()
                  if key.startswith(prefix)} or state
+        kept = {key: value for key, value in module.state_dict().items()
+                if key not in state and any(re.match(pattern, key) for pattern in self.new)}
+        if kept:
+            print_log(f'{len(kept)} tensors of {type(module).__name__} are not in '
+                      f'{self.checkpoint} and keep their initialisation: {", ".join(kept)}',
+                      'current')
+        state.update(kept)
         extra = load_fitting(module, state, name, _remedy(checkpoint, module), extra_allowed=True)
         if extra:
             print_log(f'{len(extra)} tensors of {self.checkpoint} have no place in '
