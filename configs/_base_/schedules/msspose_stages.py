@@ -1,9 +1,8 @@
 # MSSPose §4.1: the MSS-net alone, the MSR-net with the MSS-net fixed, both with keypoint masking.
-# Each stage starts from the last weights of the one before and from the initial learning rate,
-# which is divided by 5 when validation has not improved for 8 epochs. A config for this schedule
-# sets the data of the last stage:
+# Each stage starts from the last weights of the one before and from the initial learning rate. A
+# config for this schedule sets the data of the last stage:
 #   _base_.default_hooks.stages.stages[2].pipeline = _base_.train_pipeline_masked
-_base_ = './sgd_plateau.py'
+_base_ = './plateau.py'
 
 train_cfg = dict(max_epochs=300)
 

@@ -1,5 +1,9 @@
-# Row 1: the stacked hourglass, supervised at the finest level only. The paper tests this row alone
-# with six scales: --cfg-options model.test_cfg.multi_scale=True
-_base_ = './2_mss.py'
+# Row 1 of the paper's ablation (§4.3), after stage 1: the stacked hourglass. The paper tests this
+# row with six scales: 1_hourglass_six_scales.py.
+_base_ = [
+    '../../_base_/models/hourglass8.py',
+    '../../_base_/datasets/mpii_256x256.py',
+    '../../_base_/schedules/plateau.py',
+]
 
-model = dict(backbone=dict(levels=(1, )))
+model = dict(head=dict(decoder=_base_.codec))

@@ -1,9 +1,4 @@
-# Row 2: + multi-scale supervision; no regression network, hence one stage of the same length.
-_base_ = './3_msr.py'
+# Row 2, after stage 1: + multi-scale supervision.
+_base_ = './1_hourglass.py'
 
-model = dict(
-    backbone=dict(context=None),
-    head=dict(
-        _delete_=True, type='MSSHead', loss=dict(type='StructureAwareLoss'),
-        decoder=_base_.codec))
-default_hooks = dict(stages=None)
+model = dict(backbone=dict(levels=(8, 4, 2, 1)))

@@ -1,4 +1,4 @@
-# Row 4: + structure-aware loss; no keypoint masking.
-_base_ = './5_masking.py'
+# Row 4, after stage 2: + structure-aware loss.
+_base_ = './3_msr.py'
 
-_base_.default_hooks.stages.stages[2].pipeline = None
+model = dict(head=dict(loss=dict(skeleton='mpii', alpha=0.1)))
