@@ -40,9 +40,10 @@ class StageScheduleHook(Hook):
     therefore count from the start of the stage. ``save_best`` too, so that each stage leaves its
     best checkpoint: those of earlier stages belong to a network with untrained parts.
 
-    The stage follows from the epoch, nothing about it is in the checkpoint. A resumed run
-    continues as an uninterrupted one where mmengine does; ``ExactResumeHook`` adds what that
-    lacks.
+    The stage follows from the epoch. A resumed run continues as an uninterrupted one where mmengine
+    does; ``ExactResumeHook`` adds what that lacks. What a stage sets is in the checkpoint where the
+    module saves it with its weights (PyTorch's ``get_extra_state``, as ``MSRHead`` does), so that
+    a stage's checkpoint is tested as the network that was trained.
 
     Args:
         stages (Sequence[dict]): entries of :class:`Stage`; their epochs add up to
@@ -81,7 +82,9 @@ class StageScheduleHook(Hook):
     def before_run(self, runner) -> None:
         """Check the number of epochs and remember what each stage starts from.
 
-        Called before a checkpoint is loaded, when the optimiser and its schedulers are new.
+        Called before a checkpoint is loaded, when the optimiser and its schedulers are new and the
+        model's attributes are the config's: a checkpoint may carry those of another stage
+        (``MSRHead.refine``).
         """
         if not isinstance(runner._train_loop, BaseLoop):  # a dict when testing
             return
@@ -96,6 +99,16 @@ class StageScheduleHook(Hook):
         self._groups = deepcopy([{k: v for k, v in group.items() if k != 'params'}
                                  for group in runner.optim_wrapper.param_groups])
         self._schedules = deepcopy([s.state_dict() for s in runner.param_schedulers or ()])
+        model = _unwrap(runner.model)
+        self._attributes: dict[str, Any] = {}
+        for stage in self.stages:
+            for key in stage.set:
+                path, name = key.rsplit('.', 1)
+                module = find_part(model, path, stage.where('set'))
+                if not hasattr(module, name):
+                    raise InputError(f'{stage.where("set")}: {path} ({type(module).__name__}) '
+                                     f'has no attribute {name!r}')
+                self._attributes[key] = getattr(module, name)
 
     def before_train(self, runner) -> None:
         """Check the stages against model and data; enter the stage of the epoch just finished.
@@ -104,7 +117,6 @@ class StageScheduleHook(Hook):
         """
         model = _unwrap(runner.model)
         self._trainable = {n for n, p in model.named_parameters() if p.requires_grad}
-        self._attributes: dict[str, Any] = {}
         self._datasets = [(d, d.pipeline) for d in _with_pipeline(runner.train_dataloader.dataset)]
         self._pipelines = [self._build_pipeline(stage) for stage in self.stages]
         if any(self._pipelines) and not self._datasets:
@@ -116,13 +128,6 @@ class StageScheduleHook(Hook):
             if not any(stage.trains(name) for name in self._trainable):
                 raise InputError(f'{stage.where("train")}: {list(stage.train or ())} has no '
                                  'parameter that could train')
-            for key in stage.set:
-                path, name = key.rsplit('.', 1)
-                module = find_part(model, path, stage.where('set'))
-                if not hasattr(module, name):
-                    raise InputError(f'{stage.where("set")}: {path} ({type(module).__name__}) '
-                                     f'has no attribute {name!r}')
-                self._attributes[key] = getattr(module, name)
         self._enter(runner, self.index_at(max(runner.epoch - 1, 0)))
 
     def before_train_epoch(self, runner) -> None:

@@ -55,6 +55,12 @@ class Head(nn.Module):
         self.refine = True
         self.predict, self.regression = nn.Linear(8, 2), nn.Linear(8, 2)
 
+    def get_extra_state(self):
+        return torch.tensor(self.refine)
+
+    def set_extra_state(self, state):
+        self.refine = bool(state)
+
     def forward(self, x):
         return self.predict(x) + self.regression(x) if self.refine else self.predict(x)
 

@@ -7,10 +7,12 @@ S_n keypoint n with its neighbours, per heatmap (level) of a batch::
 
     L = mean_b 1/N sum_n w_n |D_n|^2  +  alpha * mean_b 1/N sum_n | sum_{m in S_n} w_m D_m |^2
 
-|.| is the Euclidean norm over pixels (``norm='mse'``, ours: squared, as the paper trains; the
-equations as printed have no square: ``norm='l2'``). The paper does not say how the members of a
-group combine (``combine='sum'``, ours; ``'max'`` compares the maxima over the labelled members).
-Pixels are summed, not averaged (Eq. 1), so that levels of different resolution weigh alike.
+|.| is the Euclidean norm over pixels. Ours: the squares (``norm='mse'``; the equations as printed
+have none: ``norm='l2'``), and the 1/N of the second term, which Eq. 2 has on the first alone, so
+that our alpha is N times the paper's for the same balance. The paper does not say how the members
+of a group combine (``combine='sum'``, ours; ``'max'`` compares the maxima over the labelled
+members). Pixels are summed, not averaged (Eq. 1), so that levels of different resolution weigh
+alike.
 
 Because the sum is linear, both terms of the default come from one Gram matrix <D_n, D_m> per
 sample: no loop over keypoints, no ``[B, K, H, W]`` tensor beside the residual.

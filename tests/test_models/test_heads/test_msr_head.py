@@ -54,6 +54,43 @@ def test_every_level_and_the_context_reach_the_answer():
             changed.copy_(kept)
 
 
+@pytest.mark.parametrize('stacks', [1, 2])
+def test_it_reads_the_last_stacks(stacks):
+    backbone, head = network(input_stacks=stacks)
+    head.eval()
+    feats = backbone.eval()(torch.rand(1, 3, 64, 64))
+    answer = head(feats)[-1][-1].detach()
+    for n, stack in enumerate(feats, 1):
+        for heatmaps in stack:
+            with torch.no_grad():
+                heatmaps += 1
+                changed = not torch.allclose(head(feats)[-1][-1], answer)
+                heatmaps -= 1
+            assert changed == (n > len(feats) - stacks)
+
+
+def test_more_stacks_than_there_are():
+    backbone, head = network(input_stacks=3)
+    with pytest.raises(InputError, match='input_stacks=3, but the backbone has 2'):
+        head(backbone(torch.rand(1, 3, 64, 64)))
+
+
+@pytest.mark.parametrize('trained', [True, False])
+def test_weights_carry_what_they_were_trained_with(trained):
+    _, source = network(refine=trained)
+    _, target = network(refine=not trained)
+    saved = {name: value.cpu() for name, value in source.state_dict().items()}  # as mmengine does
+    target.load_state_dict(saved)
+    assert target.refine is trained
+
+
+def test_weights_from_before_leave_it_to_the_config():
+    _, head = network(refine=False)
+    state = {k: v for k, v in head.state_dict().items() if not k.endswith('_extra_state')}
+    assert head.load_state_dict(state, strict=False).missing_keys == ['_extra_state']
+    assert head.refine is False
+
+
 def test_switched_off_it_is_an_mss_head():
     backbone, head = network(refine=False)
     plain = MSSHead(decoder=CODEC)
