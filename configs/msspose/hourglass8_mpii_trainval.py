@@ -1,6 +1,6 @@
-# MSSPose on MPII's training and validation persons together, for the test set (which persons the
-# paper's test figures were trained on, it does not say). PCKh of the validation persons, who are
-# learnt here, only tells the schedule when to lower the learning rate, and chooses no checkpoint.
+# MSSPose on MPII's training and validation persons together [ours], for the test set. Validation
+# persons are learnt here: their PCKh is no result, it only tells the schedule when to lower the
+# learning rate, and chooses no checkpoint.
 _base_ = '../msspose_hourglass8_mpii.py'
 
 train_dataloader = dict(dataset=dict(ann_file='annotations/mpii_trainval.json'))

@@ -142,6 +142,9 @@ def lacking(key):
     (changed(joints=[[1, 2, 3]] * 16), 'person 1: joints'),
     (changed(joints=[[1, float('nan')]] * 16), 'person 1: joints'),
     (changed(center=[1]), 'person 1: center'), (changed(scale='big'), 'person 1: scale'),
+    (changed(scale='1.5'), 'person 1: scale'), (changed(center=None), 'person 1: center'),
+    (lacking('joints'), 'person 2 lacks joints; .*only test sets may lack joints'),
+    ('[' * 100_000 + ']' * 100_000, 'nested too deeply'),
     (changed(image='person.jpg'), 'person.jpg'), (changed(image=7), 'image 7'),
     ([person(1, scale=-1.)], 'none of the 1 persons'),
 ])
@@ -150,6 +153,81 @@ def test_broken_annotations(root, content, message):
     with pytest.raises(InputError, match=message) as e:
         build(root)
     assert 'ann.json' in str(e.value) and '\n' not in str(e.value)
+
+
+def test_unreadable_annotations(root, monkeypatch):
+    (root / 'ann.json').write_bytes(json.dumps([person(1)]).encode('utf-16'))
+    with pytest.raises(InputError, match='ann.json.*not JSON in UTF-8'):
+        build(root)
+    monkeypatch.setattr(Path, 'read_text', lambda *_, **__: open('/proc/1/mem/x'))
+    with pytest.raises(InputError, match='ann.json.*cannot be read.*permissions') as e:
+        build(root)
+    assert '\n' not in str(e.value)
+    (root / 'ann.json').unlink()
+    (root / 'ann.json').mkdir()
+    with pytest.raises(InputError, match='ann.json.*is not a file'):
+        build(root)
+
+
+def unlabelled(*people):
+    """Return persons as MPII's test set has them."""
+    return [{key: p[key] for key in ('image', 'center', 'scale')} for p in people]
+
+
+def test_persons_of_the_test_set_lack_joints(root):
+    people = [*unlabelled(person(1), person(2)), person(3)]
+    write(root, people)
+    test = build(root, test_mode=True)
+    assert len(test) == 3
+    infos = [test.get_data_info(i) for i in range(3)]
+    assert [info['keypoints_visible'].sum() for info in infos] == [0, 0, 16]
+    assert [info['keypoints'].shape for info in infos] == [(1, 16, 2)] * 3
+    assert [info['raw_ann_info'] for info in infos] == unlabelled(*people)
+    with pytest.raises(InputError, match='person 0 lacks joints, joints_vis'):
+        build(root)
+    half = person(2)
+    del half['joints_vis']
+    write(root, [half])
+    with pytest.raises(InputError, match='person 0 lacks joints_vis'):
+        build(root, test_mode=True)
+
+
+def test_joints_of_the_mat_file_replace_rounded_ones(root):
+    people = [person(i) for i in (1, 2, 3)]
+    exact = np.array([p['joints'] for p in people]) + 3e-5
+    missing = np.zeros((16, 3), np.uint8)
+    missing[4, 1] = 1
+    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
+                                     pos_gt_src=exact.transpose(1, 2, 0)))
+    options = dict(headbox_file=str(root / 'heads.mat'), test_mode=True)
+    info = build(root, **options).get_data_info(1)
+    assert info['keypoints'].dtype == np.float64
+    np.testing.assert_array_equal(info['keypoints'][0], exact[1] - 1)
+    assert np.flatnonzero(info['keypoints_visible'][0] == 0).tolist() == [4]
+    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
+                                     pos_gt_src=exact[::-1].transpose(1, 2, 0)))
+    with pytest.raises(InputError, match='other joints; the two must belong together'):
+        build(root, **options)
+    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
+                                     pos_gt_src=np.zeros((14, 2, 3))))
+    with pytest.raises(InputError, match='pos_gt_src must be'):
+        build(root, **options)
+
+
+def test_persons_with_nothing_to_learn_from_are_counted(root):
+    lines, logger = [], MMLogger.get_current_instance()
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    away = person(2, joints=[[-5000., 9000.]] * 16)
+    write(root, [person(1), away, person(3)])
+    build(root)
+    build(root, test_mode=True)  # nothing is learnt there
+    logger.removeHandler(handler)
+    assert len(lines) == 1 and '1 of 3 persons have no labelled keypoint in their box' in lines[0]
+    write(root, [away, away])
+    with pytest.raises(InputError, match='ann.json: 2 of 2 persons have no labelled keypoint'):
+        build(root)
 
 
 def test_missing_files(root):

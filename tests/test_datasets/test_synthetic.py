@@ -3,11 +3,13 @@
 import hashlib
 import json
 import runpy
+import signal
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import tiny_run
 from scipy.io import loadmat
 
 import mspose_plugin  # noqa: F401  (makes MMPose importable)
@@ -25,6 +27,7 @@ from mspose_plugin.datasets.synthetic.mpii import head_box
 from mspose_plugin.datasets.synthetic.poses import sample_pose
 from mspose_plugin.datasets.synthetic.scene import OCCLUDER
 from mspose_plugin.datasets.synthetic.writer import Recipe, make_image, write_dataset
+from mspose_plugin.evaluation.mpii_submission import read_release
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'make_synthetic.py'
 COUNTS = {'train': 5, 'val': 24}
@@ -232,6 +235,21 @@ def test_mpii_files_have_the_real_ones_form(root):
         assert inside.all(axis=1)[vis[:, joint] == 1].all()
 
 
+def test_mpii_has_a_test_set_without_joints(root):
+    folder = root / 'mpii/annotations'
+    val, test, both = (
+        json.loads((folder / f'mpii_{split}.json').read_text())
+        for split in ('val', 'test', 'trainval')
+    )
+    assert test == [{key: p[key] for key in ('image', 'center', 'scale')} for p in val]
+    assert both == json.loads((folder / 'mpii_train.json').read_text()) + val
+    release = read_release(str(folder / 'mpii_human_pose_v1_u12_1.mat'))
+    assert list(release) == [p['image'] for p in val]
+    for person, (rect,) in zip(val, release.values(), strict=True):
+        assert rect['objpos'].tolist() == person['center'] and rect['scale'] == person['scale']
+        assert rect['scored']
+
+
 def test_coco_loads_in_mmpose(root):
     from mmpose.datasets import CocoDataset
 
@@ -328,17 +346,61 @@ def tool(*args):
     runpy.run_path(str(TOOL))['main'](list(map(str, args)))
 
 
-def test_an_existing_folder_is_kept_unless_told_otherwise(tmp_path):
-    out = tmp_path / 'set'
+def test_only_synthetic_data_is_replaced(tmp_path, monkeypatch):
+    out, recipe = tmp_path / 'set', Recipe('mpii', 1, 0)
     out.mkdir()
     (out / 'mine').write_text('keep')
-    recipe = Recipe('mpii', 1, 0)
-    with pytest.raises(FileExistsError, match='overwrite'):
-        write_dataset(recipe, out)
+    for content in (None, '{"generator": "other"}', '[]', 'text'):
+        if content:
+            (out / 'synthetic.json').write_text(content)
+        for overwrite in (False, True):
+            with pytest.raises(FileExistsError, match='other files than a synthetic data set'):
+                write_dataset(recipe, out, overwrite=overwrite)
     assert [p.name for p in tmp_path.iterdir()] == ['set'] and (out / 'mine').exists()
-    write_dataset(recipe, out, overwrite=True)
-    assert not (out / 'mine').exists() and (out / 'synthetic.json').exists()
-    assert [p.name for p in tmp_path.iterdir()] == ['set']
+    own = tmp_path / 'own'
+    write_dataset(recipe, own)
+    (own / 'images' / 'old').touch()
+    with pytest.raises(FileExistsError, match='holds a synthetic data set; --overwrite'):
+        write_dataset(recipe, own)
+    for folder in (own, own / 'images'):
+        monkeypatch.chdir(folder)
+        with pytest.raises(FileExistsError, match='working folder'):
+            write_dataset(recipe, own, overwrite=True)
+    monkeypatch.chdir(tmp_path)
+    write_dataset(recipe, own, overwrite=True)
+    assert not (own / 'images' / 'old').exists() and (own / 'synthetic.json').exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ['own', 'set']
+
+
+def test_what_a_killed_run_leaves_goes_with_the_next(tmp_path):
+    code = (
+        'import os, signal, sys\n'
+        'from mspose_plugin.datasets.synthetic import writer\n'
+        'def kill(chunks, total):\n'
+        '    yield next(iter(chunks))\n'
+        '    os.kill(os.getpid(), signal.SIGKILL)\n'
+        "writer.write_dataset(writer.Recipe('mpii', 33, 1), 'set', progress=kill)\n"
+    )
+    (tmp_path / 'killed.py').write_text(code)
+    assert tiny_run.run([tmp_path / 'killed.py'], tmp_path).status == -signal.SIGKILL
+    foreign = tmp_path / '.set-backup'
+    foreign.mkdir()
+    left = {p.name for p in tmp_path.glob('.set-*')}
+    assert len(left) == 2
+
+    def look(chunks, total):  # another run for the same folder leaves this one's files alone
+        (killed,) = left - {'.set-backup'}
+        assert not (tmp_path / killed).exists()
+        lines = ('from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset\n'
+                 "write_dataset(Recipe('mpii', 1, 0), 'set')\n")  # fmt: skip
+        (tmp_path / 'other.py').write_text(lines)
+        assert tiny_run.run([tmp_path / 'other.py'], tmp_path).status == 0
+        yield from chunks
+
+    with pytest.raises(FileExistsError, match='holds a synthetic data set'):
+        write_dataset(Recipe('mpii', 2, 0), tmp_path / 'set', progress=look)
+    assert [p.name for p in tmp_path.glob('.set-*')] == ['.set-backup']
+    assert len(list((tmp_path / 'set' / 'images').iterdir())) == 1
 
 
 def test_nothing_half_written_stays_after_a_failure(tmp_path):

@@ -6,9 +6,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
+from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from mmpose.evaluation.metrics import MpiiPCKAccuracy
 from mmpose.registry import METRICS
+from scipy.io import loadmat
 
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets import FlicDataset, ZeroBasedMpiiDataset
@@ -61,6 +64,54 @@ def test_published_figures_of_the_stacked_hourglass():
     assert round(got['PCKh'], 3) == 88.035
     assert round(got['PCKh@0.1'], 2) == 28.65
     assert round(got['AUC'], 2) == 58.81
+
+
+@needs_shared
+def test_published_figures_through_pipeline_collation_and_evaluator():
+    """The .mat file's joints arrive in float64 and are compared without rounding."""
+    root = SHARED / 'mpii_val'
+    dataset = ZeroBasedMpiiDataset(
+        ann_file='mpii_val.json', headbox_file=str(root / 'mpii_gt_val.mat'), data_root=str(root),
+        test_mode=True, pipeline=[lambda info: dict(info, img=np.zeros((1, 1, 3), np.uint8)),
+                                  dict(type='PackPoseInputs')])
+    with h5py.File(root / 'newell_hourglass_val.h5') as f:
+        preds = f['preds'][:]
+    evaluator = Evaluator(PCKhAUC())
+    for start in range(0, len(dataset), 500):
+        samples = pseudo_collate([dataset[i] for i in range(start, min(start + 500, len(dataset)))])
+        for sample in samples['data_samples']:
+            sample.pred_instances = InstanceData(keypoints=preds[sample.id][None] - 1)
+            assert sample.gt_instances.keypoints.dtype == np.float64
+        evaluator.process(samples['data_samples'])
+    got = evaluator.evaluate(len(dataset))
+    truth = loadmat(root / 'mpii_gt_val.mat')
+    boxes, exact = truth['headboxes_src'], truth['pos_gt_src'].transpose(2, 0, 1)
+    away = np.linalg.norm(preds - exact, axis=2) / (
+        0.6 * np.linalg.norm(boxes[1] - boxes[0], axis=0))[:, None]
+    counted = (truth['jnt_missing'].T == 0) & ~np.isin(np.arange(16), (6, 7))
+    for key, thr in (('PCKh', 0.5), ('PCKh@0.1', 0.1)):
+        assert got[key] == 100 * (away[counted] <= thr).sum() / counted.sum()
+    assert (round(got['PCKh'], 3), round(got['PCKh@0.1'], 2), round(got['AUC'], 2)) == (
+        88.035, 28.65, 58.81)
+
+
+def test_flic_keypoints_are_exact_at_test(tmp_path):
+    joints = np.random.default_rng(0).uniform(50, 400, (2, 11, 2))
+    with h5py.File(tmp_path / 'valid.h5', 'w') as f:
+        f.update(imgname=np.array([b'a.jpg', b'b.jpg']), part=joints, visible=np.ones((2, 11)),
+                 center=np.full((2, 2), 225.), scale=np.full(2, 2.2))
+    options = dict(ann_file=str(tmp_path / 'valid.h5'), observer_centric=False)
+    test, train = FlicDataset(test_mode=True, **options), FlicDataset(**options)
+    for i in range(2):
+        np.testing.assert_array_equal(test.get_data_info(i)['keypoints'][0], joints[i] - 1)
+        assert train.get_data_info(i)['keypoints'].dtype == np.float32
+
+
+def test_nothing_labelled_is_one_line():
+    pred, gt, visible, heads = make_people(3)
+    samples = [make_sample(*p) for p in zip(pred, gt, visible & False, heads, strict=True)]
+    with pytest.raises(InputError, match='none of the 3 persons has a labelled joint'):
+        evaluate(PCKhAUC(), samples)
 
 
 def test_equals_mmpose_with_consistent_coordinates():
@@ -119,7 +170,7 @@ def test_curve_file(tmp_path):
 
 def test_errors():
     pred, gt, visible, heads = make_people(1)
-    with pytest.raises(InputError, match='headbox_file'):
+    with pytest.raises(InputError, match='headbox_file.*MpiiSubmission'):
         PCKhAUC().process(None, [make_sample(pred[0], gt[0], visible[0])])
     with pytest.raises(InputError, match='16 joints'):
         PCKhAUC().process(None, [make_sample(pred[0, :11], gt[0, :11], visible[0, :11], 1.)])
