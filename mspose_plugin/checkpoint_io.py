@@ -248,6 +248,25 @@ def _with_config(init_model: Callable) -> Callable:
     return checked
 
 
+def _said_in_one_line(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``CheckpointLoader.load_checkpoint``: one line for an address that leads nowhere."""
+    @functools.wraps(original)
+    def load_checkpoint(filename: str, map_location: Any = None, logger: Any = 'current') -> Any:
+        give = 'give the path of a file, or an address that begins with https://'
+        loader = CheckpointLoader._get_checkpoint_loader(filename)
+        if loader is load_from_local and '://' in filename:
+            raise InputError(f'checkpoint {filename}: unknown scheme; {give}')
+        try:
+            return original(filename, map_location, logger)
+        except InputError:
+            raise
+        except (KeyError, ImportError, ValueError) as e:
+            reason = f'there is no {e}' if isinstance(e, KeyError) else str(e).splitlines()[0]
+            raise InputError(f'checkpoint {filename}: {reason}; {give}') from e
+
+    return load_checkpoint
+
+
 class AtomicLocalBackend(LocalBackend):
     """mmengine's local back-end, except that a file appears whole or not at all.
 
@@ -326,6 +345,8 @@ def register() -> str:
         str: what was registered, for :data:`mspose_plugin.compat.REPORT`.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    CheckpointLoader.load_checkpoint = staticmethod(
+        _said_in_one_line(CheckpointLoader.load_checkpoint))
     CheckpointLoader.register_scheme(
         prefixes=published.SCHEME, loader=load_from_hourglass, force=True)
     # every scheme that resolves to a URL (http, torchvision, open-mmlab, …) downloads by this name

@@ -36,8 +36,8 @@ class ArgumentParser(argparse.ArgumentParser):
     """argparse's parser, with usage errors in the same one line as all others."""
 
     def error(self, message: str) -> None:
-        """Print the message and end with exit status 2."""
-        self.exit(2, f'error: {message}; {self.prog} --help shows the arguments\n')
+        """Raise what :func:`run` prints."""
+        raise InputError(f'{message}; {self.prog} --help shows the arguments')
 
 
 def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:

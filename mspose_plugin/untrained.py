@@ -1,12 +1,36 @@
-"""A config's network without its weights, to be counted or timed."""
+"""What a config describes, built: its network without weights, to be counted, timed or checked."""
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from mmengine.config import Config
-from mmengine.registry import init_default_scope
+from mmengine.registry import Registry, init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
 from .errors import InputError
+
+
+def built(registry: Registry, entry: Any, cfg: Config, name: str) -> Any:
+    """Build a config's entry, with one line for whatever a component says to its arguments.
+
+    Args:
+        registry (Registry): where its type is looked up.
+        entry (Any): the entry.
+        cfg (Config): the config, for the message.
+        name (str): of the entry, for the message.
+
+    Raises:
+        InputError: it cannot be built.
+    """
+    try:
+        return registry.build(entry)
+    except InputError:
+        raise
+    except Exception as e:
+        raise InputError(f'config {cfg.filename}: {name} cannot be built: '
+                         f'{" ".join(str(e).split())}') from e
 
 
 def build(cfg: Config) -> nn.Module:
@@ -21,19 +45,27 @@ def build(cfg: Config) -> nn.Module:
     Raises:
         InputError: no model with a backbone and a head, or one that cannot be built.
     """
-    model = cfg.to_dict().get('model') or {}
-    if not {'backbone', 'head'} <= set(model):
+    model = cfg.to_dict().get('model')
+    if not (isinstance(model, dict)
+            and all(isinstance(model.get(part), dict) for part in ('backbone', 'head'))):
         raise InputError(f'config {cfg.filename}: no model with a backbone and a head')
     model['backbone'].pop('pretrained', None)
     model['backbone'].update({key: None for key in model['backbone'] if key == 'init_cfg'})
     init_default_scope(cfg.get('default_scope', 'mmpose'))
-    try:
-        return MODELS.build(model)
-    except InputError:
-        raise
-    except Exception as e:  # whatever a component says to its arguments
-        raise InputError(f'config {cfg.filename}: the model cannot be built: '
-                         f'{" ".join(str(e).split())}') from e
+    return built(MODELS, model, cfg, 'the model')
+
+
+def check(cfg: Config) -> None:
+    """Refuse a config whose model cannot be built; takes no time and no memory.
+
+    Args:
+        cfg (Config): run config.
+
+    Raises:
+        InputError: as :func:`build`.
+    """
+    with torch.device('meta'):
+        build(cfg)
 
 
 def parts(model: nn.Module) -> dict[str, nn.Module]:

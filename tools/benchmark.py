@@ -115,28 +115,32 @@ def _wait(device: str) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--repeats', type=int, default=20, help='pairs (default: %(default)s)')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+    parser.add_argument('--repeats', type=cli.positive_int, default=20,
+                        help='pairs (default: %(default)s)')
+    parser.add_argument('--device', type=cli.device,
+                        default='cuda' if torch.cuda.is_available() else 'cpu',
                         help='default: a GPU where there is one')
     parser.add_argument('--clock', choices=['wall', 'cpu'], default='wall', help='cpu: processor '
                         'time, steadier on a shared machine without a GPU (default: wall)')
-    parser.add_argument('--out', help='JSON file to write')
+    parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
 
 
 def _add_sizes(parser: argparse.ArgumentParser, batch: int) -> None:
-    parser.add_argument('--stacks', type=int, default=8, help='default: 8')
-    parser.add_argument('--input-size', type=int, default=256, help='pixels (default: 256)')
-    parser.add_argument('--batch', type=int, default=batch, help=f'default: {batch}')
+    parser.add_argument('--stacks', type=cli.whole_number(1, 64), default=8, help='default: 8')
+    parser.add_argument('--input-size', type=cli.whole_number(64, 2048), default=256,
+                        help='pixels (default: 256)')
+    parser.add_argument('--batch', type=cli.positive_int, default=batch, help=f'default: {batch}')
     parser.add_argument('--norm', choices=['mse', 'l2'], default='mse', help='default: mse')
     parser.add_argument('--combine', choices=['sum', 'max'], default='sum', help='default: sum')
 
 
 def _add_hourglass(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=2)
-    parser.add_argument('--channels', type=int, default=256, help='default: 256')
+    parser.add_argument('--channels', type=cli.whole_number(2, 4096), default=256,
+                        help='default: 256')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--alpha', type=float, default=0., help='weight of the structural term '
-                        '(default: 0)')
+    parser.add_argument('--alpha', type=cli.number(0), default=0.,
+                        help='weight of the structural term (default: 0)')
 
 
 def _hourglass(args: argparse.Namespace) -> list[Comparison]:
@@ -185,8 +189,8 @@ def _hourglass(args: argparse.Namespace) -> list[Comparison]:
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=8)
-    parser.add_argument('--alpha', type=float, default=0.1, help='weight of the structural term '
-                        '(default: 0.1)')
+    parser.add_argument('--alpha', type=cli.number(0), default=0.1,
+                        help='weight of the structural term (default: 0.1)')
 
 
 def _loss(args: argparse.Namespace) -> list[Comparison]:
@@ -240,15 +244,15 @@ def _masking(args: argparse.Namespace) -> list[Comparison]:
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file')
-    parser.add_argument('--batch', type=int, default=2, help='default: 2')
+    parser.add_argument('--batch', type=cli.positive_int, default=2, help='default: 2')
     cli.add_config_arguments(parser)
 
 
 def _parts(args: argparse.Namespace) -> Iterator[Comparison]:
     """A config's training step against its parts' on their own; the head's share of a forward."""
     cfg = cli.load_config(args)
-    codec = untrained.codec(cfg)
     model = untrained.build(cfg).to(args.device)
+    codec = untrained.codec(cfg)
     *body, head = untrained.parts(model).values()
     width, height = codec['input_size']
     images = torch.rand(args.batch, 3, height, width, device=args.device)
@@ -362,7 +366,7 @@ BENCHMARKS: dict[str, tuple[Callable, Callable]] = {
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='benchmark', required=True)
     for name, (add_arguments, make) in BENCHMARKS.items():
         command = commands.add_parser(
@@ -375,13 +379,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Measure, print the table and write it."""
     args = parse_args()
-    for name in ('repeats', 'batch', 'stacks'):
-        if getattr(args, name, 1) < 1:
-            raise InputError(f'--{name} {getattr(args, name)}: expected 1 or more')
-    try:
-        torch.zeros(1, device=args.device)
-    except (RuntimeError, AssertionError) as e:
-        raise InputError(f'--device {args.device}: {str(e).splitlines()[0]}') from e
     torch.manual_seed(0)
     rows = []
     print(f'{"":36}{"baseline":>12}{"candidate":>12}{"value":>8} {"":7}{"quartiles":14}target')

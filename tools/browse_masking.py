@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
-from mmengine.fileio import get_file_backend
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, TRANSFORMS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
+from mspose_plugin import grid, untrained
 from mspose_plugin.errors import InputError
 
 KINDS = dict(original=(0., 0.), occlusion=(1., 0.), duplicate=(0., 1.))
@@ -29,14 +29,17 @@ KINDS = dict(original=(0., 0.), occlusion=(1., 0.), duplicate=(0., 1.))
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
-    parser.add_argument('--out', required=True, help='picture to write (.png or .jpg)')
-    parser.add_argument('--num', type=int, default=8, help='number of persons (default: 8)')
-    parser.add_argument('--columns', type=int, default=2, help='persons in a row (default: 2)')
-    parser.add_argument('--size', type=int, default=288, help='height of a cell in pixels '
-                        '(default: 288)')
-    parser.add_argument('--seed', type=int, default=0, help='which persons and patches '
+    parser.add_argument('--out', required=True, type=cli.writable_file(*grid.ENDINGS),
+                        help='picture to write (.png or .jpg)')
+    parser.add_argument('--num', type=cli.positive_int, default=8,
+                        help='number of persons (default: 8)')
+    parser.add_argument('--columns', type=cli.positive_int, default=2,
+                        help='persons in a row (default: 2)')
+    parser.add_argument('--size', type=cli.whole_number(64, 2048), default=288,
+                        help='height of a cell in pixels (default: 288)')
+    parser.add_argument('--seed', type=cli.seed, default=0, help='which persons and patches '
                         '(default: 0)')
     parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
                         help='data and pipeline to use (default: train)')
@@ -47,10 +50,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Load, mask, draw and save."""
     args = parse_args()
-    if min(args.num, args.columns) < 1 or args.size < 64:
-        raise InputError('--num and --columns must be at least 1, --size at least 64')
-    if not args.out.endswith(('.png', '.jpg')):
-        raise InputError(f'--out {args.out}: expected a .png or .jpg file')
+    grid.check_size(args.num, args.columns, len(KINDS) * args.size, args.size)
     cfg = cli.load_config(args)
     init_default_scope('mmpose')
     cli.check_data(cfg, args.split)
@@ -62,12 +62,8 @@ def main() -> None:
     visualizer.set_dataset_meta(dataset.metainfo)
     np.random.seed(args.seed)
     chosen = np.random.permutation(len(dataset))[:args.num]
-    rows = [draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen]
-    rows += [np.full_like(rows[0], 255)] * (-len(rows) % args.columns)
-    grid = np.vstack([np.hstack(rows[i:i + args.columns])
-                      for i in range(0, len(rows), args.columns)])
-    picture = cv2.imencode(args.out[-4:], grid)[1]
-    get_file_backend(args.out).put(picture.tobytes(), args.out)
+    grid.save([draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen],
+              args.columns, args.out)
 
 
 def find(node: Any, kind: str) -> Iterator[dict]:
@@ -86,12 +82,12 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
     Raises:
         InputError: the config has no such split, or no ``TopdownAffine`` in it.
     """
-    loader = cfg.get(f'{split}_dataloader')
-    dataset = loader.dataset.to_dict() if loader else {}
+    cli.require(cfg, f'{split}_dataloader.dataset')
+    dataset = cfg[f'{split}_dataloader'].dataset.to_dict()
     if not next(find(dataset, 'TopdownAffine'), None):
         raise InputError(f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint '
                          'masking is for top-down data')
-    return DATASETS.build(cut(dataset))
+    return untrained.built(DATASETS, cut(dataset), cfg, f'{split}_dataloader.dataset')
 
 
 def cut(node: Any) -> Any:

@@ -50,11 +50,11 @@ def count(model: nn.Module, width: int, height: int) -> dict[str, dict[str, floa
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
-    parser.add_argument('--input-size', type=int, nargs=2, metavar=('W', 'H'),
-                        help='pixels (default: what the config trains with)')
-    parser.add_argument('--out', help='JSON file to write')
+    parser.add_argument('--input-size', type=cli.whole_number(1, 2**14), nargs=2,
+                        metavar=('W', 'H'), help='pixels (default: what the config trains with)')
+    parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
     cli.add_config_arguments(parser)
     return parser.parse_args()
 
@@ -62,8 +62,6 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Count, print the table and write it."""
     args = parse_args()
-    if args.input_size and min(args.input_size) < 1:
-        raise InputError(f'--input-size {args.input_size}: expected two numbers of pixels')
     rows = []
     for config in args.configs:
         args.config = config
@@ -71,8 +69,13 @@ def main() -> None:
         with torch.device('meta'):
             model = untrained.build(cfg)
         width, height = args.input_size or untrained.codec(cfg)['input_size']
+        try:
+            counts = count(model, width, height)
+        except RuntimeError as e:  # levels whose sizes do not meet again
+            raise InputError(f'config {config}: the network does not take {width}x{height} pixels '
+                             f'({str(e).splitlines()[0]}); choose another --input-size') from e
         rows.append(dict(config=config, cfg_options=args.cfg_options, input_size=[width, height],
-                         **count(model, width, height)))
+                         **counts))
     first = max(len(row['config']) for row in rows)
     print(f'{"":{first}}{"input":>9}  {"parameters, millions":<36}multiply-adds, 10^9')
     print(' ' * (first + 9) + ''.join(f'{name:>9}' for name in COLUMNS * 2))

@@ -14,7 +14,6 @@ from mspose_plugin import cli  # adapts the installed releases, so before MMPose
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.fileio import get_file_backend
 from mmengine.runner import set_random_seed
@@ -23,6 +22,7 @@ from mmpose.registry import DATASETS
 from rich.progress import track
 from torch import Tensor
 
+from mspose_plugin import untrained
 from mspose_plugin.errors import InputError
 
 
@@ -47,32 +47,39 @@ def second_peaks(heatmaps: Tensor, strong: float = 0.5, distance: int = 3) -> Te
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config of a model with an MSRHead')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--strong', type=float, default=0.5, help='default: 0.5')
-    parser.add_argument('--distance', type=int, default=3, help='default: 3')
-    parser.add_argument('--batch-size', type=int, default=32, help='default: 32')
-    parser.add_argument('--seed', type=int, default=0, help='of the masking (default: 0)')
-    parser.add_argument('--device', default='cpu', help='default: cpu')
-    parser.add_argument('--out', help='write the counts to this .json file')
+    parser.add_argument('--strong', type=cli.number(0, 1), default=0.5, help='default: 0.5')
+    parser.add_argument('--distance', type=cli.whole_number(1, 64), default=3, help='default: 3')
+    parser.add_argument('--batch-size', type=cli.positive_int, default=32, help='default: 32')
+    parser.add_argument('--seed', type=cli.seed, default=0, help='of the masking (default: 0)')
+    parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
+    parser.add_argument('--out', type=cli.writable_file('.json'),
+                        help='write the counts to this .json file')
+    cli.add_config_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Predict on the masked test set and count."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
-    cli.check_data(cfg, 'test')
+    cfg = cli.load_config(args)
+    untrained.check(cfg)
+    cli.require(cfg, 'model.test_cfg', 'test_dataloader.dataset.pipeline')
     pipeline = cfg.test_dataloader.dataset.pipeline
-    crop = [step.type for step in pipeline].index('TopdownAffine')
+    crop = next((i for i, step in enumerate(pipeline) if step.get('type') == 'TopdownAffine'), None)
+    if crop is None:
+        raise InputError(f'config {args.config}: no TopdownAffine in '
+                         'test_dataloader.dataset.pipeline; keypoint masking is for top-down data')
     pipeline.insert(crop + 1, dict(type='KeypointMasking', occlusion_prob=1., duplicate_prob=1.))
     cfg.model.test_cfg.update(output_heatmaps=True, flip_test=False)
+    cli.check_data(cfg, 'test')
     model = init_model(cfg, args.checkpoint, device=args.device)
     if not getattr(model.head, 'refine', False):
         raise InputError(f'{args.config}: model.head is {type(model.head).__name__}, which has no '
                          'regression network to compare with; use a config with an MSRHead')
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    dataset = untrained.built(DATASETS, cfg.test_dataloader.dataset, cfg, 'the test data set')
     set_random_seed(args.seed)
     counts = np.zeros(2, int)
     maps = 0

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import torch
 
+from mspose_plugin import cli, untrained
 from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
+from mspose_plugin.paths import check_writable_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,14 +63,16 @@ DEMOS = dict(
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('demo', nargs='?', default='msspose', choices=list(DEMOS),
                         help='method (default: msspose)')
-    parser.add_argument('--train', type=int, help='training images (default: what takes about ten '
-                        'minutes on two cores)')
-    parser.add_argument('--val', type=int, help='unseen images to evaluate on (default: '
+    parser.add_argument('--train', type=cli.positive_int, help='training images (default: '
+                        'what takes about ten minutes on two cores)')
+    parser.add_argument('--val', type=cli.positive_int, help='unseen images to evaluate on '
+                        '(default: '
                         + ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items()) + ')')
-    parser.add_argument('--seed', type=int, default=0, help='of data and training (default: 0)')
+    parser.add_argument('--seed', type=cli.seed, default=0,
+                        help='of data and training (default: 0)')
     parser.add_argument('--difficulty', default='normal', choices=['easy', 'normal', 'hard'],
                         help='of the data (default: normal)')
     parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
@@ -76,16 +80,35 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def check(demo: Demo, options: list[str]) -> None:
+    """Refuse what would end a later step, before the data are made.
+
+    Args:
+        demo (Demo): what will be run.
+        options (list[str]): the config options of all steps.
+
+    Raises:
+        InputError: options that do not go with the config, a folder that takes no files.
+    """
+    check_writable_folder(demo.folder)
+    parser = cli.ArgumentParser(prog='demo.py')
+    cli.add_config_arguments(parser)
+    args = parser.parse_args(['--cfg-options', *options])
+    args.config = str(ROOT / demo.config)
+    untrained.check(cli.load_config(args))
+
+
 def main() -> None:
     """Run every step as a user would and sum up."""
     args = parse_args()
     demo = DEMOS[args.demo]
+    options = [f'randomness.seed={args.seed}', *args.cfg_options]
+    check(demo, options)
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     train = args.train or demo.train[0 if fast_bfloat16(device) else 1]
     val = args.val or demo.val
     root, config = Path(demo.folder), ROOT / demo.config
     data, run, picture = root / 'data', root / 'run', root / 'predictions.png'
-    options = [f'randomness.seed={args.seed}', *args.cfg_options]
     start, seconds = time.monotonic(), {}
     # Threads that wait for each other by spinning bring the training to a halt as soon as the
     # cores have anything else to do, such as loading data.
@@ -122,4 +145,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main)

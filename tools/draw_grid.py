@@ -10,51 +10,64 @@ from mspose_plugin import cli  # adapts the installed releases, so before MMPose
 # isort: split
 import cv2
 import numpy as np
-from mmengine.config import Config
+import torch
 from mmengine.dataset import pseudo_collate
-from mmengine.fileio import get_file_backend
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS, VISUALIZERS
 
+from mspose_plugin import grid, untrained
+from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.errors import InputError
+
+BATCH = 32
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, help='picture to write (.png or .jpg)')
-    parser.add_argument('--num', type=int, default=24, help='number of persons (default: 24)')
-    parser.add_argument('--columns', type=int, default=6, help='persons in a row (default: 6)')
-    parser.add_argument('--size', type=int, default=320, help='pixels of a cell (default: 320)')
-    parser.add_argument('--seed', type=int, default=0, help='which persons (default: 0)')
-    parser.add_argument('--device', default='cpu', help='default: cpu')
+    parser.add_argument('--out', required=True, type=cli.writable_file(*grid.ENDINGS),
+                        help='picture to write (.png or .jpg)')
+    parser.add_argument('--num', type=cli.positive_int, default=24,
+                        help='number of persons (default: 24)')
+    parser.add_argument('--columns', type=cli.positive_int, default=6,
+                        help='persons in a row (default: 6)')
+    parser.add_argument('--size', type=cli.whole_number(64, 2048), default=320,
+                        help='pixels of a cell (default: 320)')
+    parser.add_argument('--seed', type=cli.seed, default=0, help='which persons (default: 0)')
+    parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
+    cli.add_config_arguments(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     """Predict, draw and save."""
     args = parse_args()
-    cfg = Config.fromfile(args.config)
+    grid.check_size(args.num, args.columns, args.size, args.size)
+    cfg = cli.load_config(args)
+    untrained.check(cfg)
+    cli.require(cfg, 'test_dataloader.dataset')
     cli.check_data(cfg, 'test')
     model = init_model(cfg, args.checkpoint, device=args.device)
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    if not 0 < args.num <= len(dataset):
+    dataset = untrained.built(DATASETS, cfg.test_dataloader.dataset, cfg, 'the test data set')
+    if args.num > len(dataset):
         raise InputError(f'--num {args.num}: the test set has {len(dataset)} persons')
     visualizer = VISUALIZERS.build(
-        dict(type='PoseLocalVisualizer', name='grid', radius=args.size // 70,
-             line_width=args.size // 110))
+        dict(type='PoseLocalVisualizer', name='grid', radius=max(args.size // 70, 1),
+             line_width=max(args.size // 110, 1)))
     visualizer.set_dataset_meta(dataset.metainfo)
     chosen = np.random.default_rng(args.seed).permutation(len(dataset))[:args.num]
-    samples = model.test_step(pseudo_collate([dataset[int(i)] for i in chosen]))
-    cells = [_draw(visualizer, sample, args.size) for sample in samples]
-    cells += [np.full_like(cells[0], 255)] * (-len(cells) % args.columns)
-    rows = [np.hstack(cells[i:i + args.columns]) for i in range(0, len(cells), args.columns)]
-    done, picture = cv2.imencode('.' + args.out.rsplit('.', 1)[-1], np.vstack(rows))
-    if not done:
-        raise InputError(f'--out {args.out}: expected a .png or .jpg file')
-    get_file_backend(args.out).put(picture.tobytes(), args.out)
+    cells = []
+    for start in range(0, args.num, BATCH):
+        batch = pseudo_collate([dataset[int(i)] for i in chosen[start:start + BATCH]])
+        if 'input_center' not in batch['data_samples'][0].metainfo:
+            raise InputError(f'config {args.config}: its test pipeline gives no input_center; '
+                             'expected a top-down config with PackPoseInputs')
+        with torch.no_grad():
+            samples = model.test_step(batch)
+        cells += [_draw(visualizer, sample, args.size) for sample in samples]
+    grid.save(cells, args.columns, args.out)
 
 
 def _draw(visualizer, sample, size: int) -> np.ndarray:
@@ -62,7 +75,7 @@ def _draw(visualizer, sample, size: int) -> np.ndarray:
     center, scale = sample.metainfo['input_center'], sample.metainfo['input_scale']
     zoom = size / float(max(scale))
     shift = size / 2 - zoom * np.asarray(center)
-    image = cv2.warpAffine(cv2.imread(sample.metainfo['img_path']),
+    image = cv2.warpAffine(to_bgr(LoadImageChecked().read(sample.metainfo['img_path'])),
                            np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]), (size, size),
                            flags=cv2.INTER_CUBIC, borderValue=(90, 90, 90))
     for instances in (sample.pred_instances, sample.gt_instances):

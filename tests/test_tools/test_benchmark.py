@@ -112,10 +112,7 @@ def test_parts_pass_on_gradients_as_the_whole_does(path, tmp_path):
 
 @pytest.mark.parametrize('args, words', [
     (('hourglass', '--input-size', 100), '--input-size 100'),
-    (('loss', '--repeats', 0), '--repeats'),
-    (('loss', '--device', 'abacus'), '--device abacus'),
     (('parts', 'nowhere.py'), 'nowhere.py'),
-    (('parts', 'nowhere.py', '--batch', 0), '--batch 0'),
 ])
 def test_errors_in_one_line(path, monkeypatch, capsys, args, words):
     assert run(path, monkeypatch, *args) == 2

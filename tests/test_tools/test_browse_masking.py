@@ -58,8 +58,7 @@ def test_grid(browse, config, tmp_path):
 
 
 @pytest.mark.parametrize('args,message', [
-    (['--out', 'grid.gif'], 'grid.gif: expected a .png'),
-    (['--out', 'grid.png', '--num', 0], 'at least 1'),
+    (['--out', 'grid.png', '--num', 9999], 'lower --num'),
     (['--out', 'grid.png', '--cfg-options', 'train_dataloader.dataset.pipeline=[]'],
      'no TopdownAffine in train_dataloader')])
 def test_messages(browse, config, args, message):
