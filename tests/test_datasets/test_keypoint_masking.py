@@ -111,7 +111,7 @@ def test_occlusions_cover_keypoints_with_background(num_keypoints, height, width
 @pytest.mark.parametrize('margin', [0., 0.1])
 def test_duplicates_copy_keypoints_onto_background(num_keypoints, height, width, margin):
     rng = np.random.default_rng(1)
-    step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 3), margin=margin, near_other_prob=0.)
+    step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 3), margin=margin, on_other_prob=0.)
     for _ in range(30):
         results = sample(rng, num_keypoints, height, width)
         points = labelled_pixels(results)
@@ -125,16 +125,40 @@ def test_duplicates_copy_keypoints_onto_background(num_keypoints, height, width,
             assert whole(source) and has(source, points).any()
 
 
-def test_a_duplicate_may_go_near_another_keypoint():
-    """Two keypoints further apart than the reach: the copy of one appears near the other."""
+def test_a_duplicate_may_go_onto_another_keypoint():
+    """The caption of Fig. 5 (d): the copy of one keypoint covers the other one, and only that."""
     results = freeze(dict(img=coded(), transformed_keypoints=np.array([[[128., 60], [128, 200]]]),
                           keypoints_visible=np.ones((1, 2))))
-    np.random.seed(0)
-    for prob, near_own in ((0., True), (1., False)):
-        step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 1), reach=0.4, near_other_prob=prob)
+    points = labelled_pixels(results)
+    for prob, covers in ((0., 0), (1., 1)):
+        step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 1), on_other_prob=prob)
         for _ in range(20):
-            (_, dy), = moves(results['img'], step(dict(results))['img'])
-            assert (abs(dy) <= 0.4 * 140 + 1) == near_own
+            (target, source), = moves(results['img'], step(dict(results))['img']).values()
+            assert has(target, points).sum() == covers and has(source, points).sum() == 1
+            assert not (has(target, points) & has(source, points)).any()
+
+
+def test_a_duplicate_on_another_keypoint_covers_no_third():
+    points = np.array([[[128., 60], [128, 200], [131, 203]]])
+    results = freeze(dict(img=coded(), transformed_keypoints=points,
+                          keypoints_visible=np.ones((1, 3))))
+    step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 1), on_other_prob=1.)
+    for _ in range(30):
+        (target, _), = moves(results['img'], step(dict(results))['img']).values()
+        assert has(target, labelled_pixels(results)).sum() <= 1
+
+
+@pytest.mark.parametrize('num_keypoints', SETS.values(), ids=SETS)
+def test_every_duplicate_covers_one_other_keypoint_or_none(num_keypoints):
+    rng = np.random.default_rng(7)
+    step = KeypointMasking(**DUPLICATE, num_keypoints=(1, 3))
+    counts = []
+    for _ in range(60):
+        results = sample(rng, num_keypoints, 256, 256)
+        points = labelled_pixels(results)
+        for target, _ in moves(results['img'], step(dict(results))['img']).values():
+            counts.append(int(has(target, np.unique(points, axis=0)).sum()))
+    assert set(counts) == {0, 1}
 
 
 def test_a_keypoint_is_not_occluded_and_duplicated():
@@ -240,7 +264,8 @@ def test_no_room_leaves_the_image_alone():
     corners = np.array([[[2., 2], [253, 2], [253, 253], [2, 253]]])
     results = freeze(dict(img=coded(), transformed_keypoints=corners,
                           keypoints_visible=np.ones((1, 4))))
-    assert KeypointMasking(**BOTH)(dict(results))['img'] is results['img']
+    step = KeypointMasking(**BOTH, on_other_prob=0.)
+    assert step(dict(results))['img'] is results['img']
 
 
 def points_of(kind, rng, height, width):
@@ -334,7 +359,7 @@ def test_in_a_pipeline_targets_stay_and_patches_show_the_image(num_keypoints):
 
 
 @pytest.mark.parametrize('args', [
-    dict(occlusion_prob=1.1), dict(duplicate_prob=-0.1), dict(near_other_prob=float('nan')),
+    dict(occlusion_prob=1.1), dict(duplicate_prob=-0.1), dict(on_other_prob=float('nan')),
     dict(occlusion_prob='often'), dict(duplicate_prob=True), dict(num_keypoints=2),
     dict(num_keypoints=(0, 1)), dict(num_keypoints=(2, 1)), dict(num_keypoints=(1, 2.5)),
     dict(patch_size=(0., 0.1)), dict(patch_size=(0.2, 0.1)), dict(patch_size=(0.1, 1.5)),

@@ -1,8 +1,8 @@
 """Keypoint masking (MSSPose, ECCV 2018, §3.4, Fig. 5).
 
 The paper's two kinds: *occlusion* copies a background patch over a keypoint; *duplicate* copies a
-keypoint's patch onto nearby background, or near another keypoint as the figure also shows. Targets
-stay as they are: the covered keypoint is still to be found, the copy is not one.
+keypoint's patch onto nearby background (text) or onto another keypoint (caption of Fig. 5 (d)).
+Targets stay as they are: the covered keypoint is still to be found, the copy is not one.
 
 The paper gives no numbers: probabilities, counts, patch sizes and distances are ours. So is what
 "background" means; see :class:`.person_area.PersonArea`.
@@ -35,7 +35,8 @@ class KeypointMasking(BaseTransform):
     ends, what ``TopdownAffine`` leaves. Replaces ``img`` and changes nothing else.
 
     An image without a labelled keypoint inside, or without room for a patch, is left alone. A
-    keypoint is occluded or duplicated, never both. Duplicates do not overlap. Lengths are relative
+    keypoint is covered or duplicated, never both. Duplicates do not overlap, and cover no labelled
+    keypoint but the one that they are pasted on by intention. Lengths are relative
     to the person's size: the longer side of the box around the labelled keypoints (cut at the
     image's edge), and at least a quarter of the image's shorter side. All defaults are ours.
 
@@ -45,10 +46,10 @@ class KeypointMasking(BaseTransform):
         num_keypoints (Sequence[int]): fewest and most keypoints, for each kind. Default: (1, 2).
         patch_size (Sequence[float]): smallest and largest side of a patch. Default: (0.1, 0.2).
         margin (float): gap between the keypoints' hull and the background. Default: 0.1.
-        reach (float): greatest horizontal and vertical distance of a duplicate's centre from the
-            keypoint that it is pasted near. Default: 0.5.
-        near_other_prob (float): probability that a duplicate is pasted near another labelled
-            keypoint, if there is room; otherwise near its own. Default: 0.5.
+        reach (float): greatest horizontal and vertical distance of a duplicate on the background
+            from its keypoint. Default: 0.5.
+        on_other_prob (float): probability that a duplicate is pasted on another labelled keypoint,
+            if one has no third too close; otherwise on the background. Default: 0.5.
 
     Raises:
         InputError: an argument is out of range, or the step does not come after ``TopdownAffine``.
@@ -69,7 +70,7 @@ class KeypointMasking(BaseTransform):
                  patch_size: Sequence[float] = (0.1, 0.2),
                  margin: float = 0.1,
                  reach: float = 0.5,
-                 near_other_prob: float = 0.5) -> None:
+                 on_other_prob: float = 0.5) -> None:
         """Check the arguments; see the class for them."""
         super().__init__()
         self.occlusion_prob = _number('occlusion_prob', occlusion_prob, 0, 1)
@@ -78,7 +79,7 @@ class KeypointMasking(BaseTransform):
         self.patch_size = _range('patch_size', patch_size, 0.01, 1)
         self.margin = _number('margin', margin, 0, 10)
         self.reach = _number('reach', reach, 0, 10)
-        self.near_other_prob = _number('near_other_prob', near_other_prob, 0, 1)
+        self.on_other_prob = _number('on_other_prob', on_other_prob, 0, 1)
 
     @cache_randomness
     def _seed(self) -> int:
@@ -103,7 +104,8 @@ class KeypointMasking(BaseTransform):
         occlusions = self._occlusions(person, order, rng) if occlude else []
         duplicates = []
         if duplicate:
-            order = [xy for xy in order if not any(paste.covers(xy) for paste in occlusions)]
+            for paste in occlusions:
+                order = order[~paste.covers(order)]
             duplicates = self._duplicates(person, order, rng)
         if occlusions or duplicates:
             img = results['img'].copy()
@@ -127,7 +129,7 @@ class KeypointMasking(BaseTransform):
 
     def _duplicates(self, person: PersonArea, order: Sequence[np.ndarray],
                     rng: np.random.Generator) -> list[Paste]:
-        """Choose places for copies of the first few keypoints that have one within reach."""
+        """Choose places for copies of the first few keypoints for which there is one."""
         pastes, count = [], self._count(rng)
         reach = round(self.reach * person.size)
         for xy in order:
@@ -135,23 +137,38 @@ class KeypointMasking(BaseTransform):
                 break
             side = self._side(person, rng)
             source = person.around(xy, side)
-            if not person.shows_original(source, side):
+            covered = [paste.covers(person.inside) for paste in pastes]
+            if not person.shows_original(source, side) or any(
+                    _within(person.inside[there], source, side).any() for there in covered):
                 continue
-            free = person.background(side, self.margin)
-            for x, y, taken in ((*paste.target, paste.side) for paste in pastes):
-                free[max(y - side + 1, 0):y + taken, max(x - side + 1, 0):x + taken] = False
-            others = person.inside[(person.inside != xy).any(1)]
-            anchors = [xy]
-            if len(others) and rng.random() < self.near_other_prob:
-                anchors = [others[rng.integers(len(others))], xy]
-            for anchor in anchors:
-                low = np.maximum(anchor - side // 2 - reach, 0)
-                high = np.maximum(anchor - side // 2 + reach + 1, 0)
+            target = None
+            if rng.random() < self.on_other_prob:
+                target = self._on_other(person, xy, side, order, pastes, rng)
+            if target is None:
+                free = person.background(side, self.margin)
+                for x, y, taken in ((*paste.target, paste.side) for paste in pastes):
+                    free[max(y - side + 1, 0):y + taken, max(x - side + 1, 0):x + taken] = False
+                low = np.maximum(xy - side // 2 - reach, 0)
+                high = np.maximum(xy - side // 2 + reach + 1, 0)
                 target = _pick(free[low[1]:high[1], low[0]:high[0]], rng)
-                if target is not None:
-                    pastes.append(Paste(source, target + low, side))
-                    break
+                if target is None:
+                    continue
+                target = target + low
+            pastes.append(Paste(source, target, side))
         return pastes
+
+    @staticmethod
+    def _on_other(person: PersonArea, xy: np.ndarray, side: int, others: Sequence[np.ndarray],
+                  pastes: Sequence[Paste], rng: np.random.Generator) -> np.ndarray | None:
+        """Choose a place on one of ``others``, none of which has been copied, or None."""
+        others = np.asarray(others)
+        places = person.around(others, side)
+        fit = (others != xy).any(1) & (
+            _within(person.inside, places[:, None], side).sum(1) == 1)  # [places, keypoints]
+        for paste in pastes:
+            apart = (places >= paste.target + paste.side) | (places + side <= paste.target)
+            fit &= apart.any(1) & ~_within(others, paste.source, paste.side)
+        return places[rng.choice(np.flatnonzero(fit))] if fit.any() else None
 
     def _count(self, rng: np.random.Generator) -> int:
         return int(rng.integers(self.num_keypoints[0], self.num_keypoints[1] + 1))
@@ -163,7 +180,7 @@ class KeypointMasking(BaseTransform):
         """Return the constructor call."""
         args = ', '.join(f'{name}={getattr(self, name)}' for name in (
             'occlusion_prob', 'duplicate_prob', 'num_keypoints', 'patch_size', 'margin', 'reach',
-            'near_other_prob'))
+            'on_other_prob'))
         return f'{type(self).__name__}({args})'
 
 
@@ -175,9 +192,14 @@ class Paste:
     target: np.ndarray
     side: int
 
-    def covers(self, xy: np.ndarray) -> bool:
-        """Say whether a pixel (x, y) is pasted over."""
-        return bool((xy >= self.target).all() and (xy < self.target + self.side).all())
+    def covers(self, points: np.ndarray) -> np.ndarray:
+        """Say which of the pixels ``[N, 2]`` (x, y) are pasted over."""
+        return _within(points, self.target, self.side)
+
+
+def _within(points: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
+    """Say which of the pixels ``[N, 2]`` lie in a square; ``corner`` ``[2]`` or ``[M, 1, 2]``."""
+    return ((points >= corner) & (points < corner + side)).all(-1)
 
 
 def _pick(free: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
