@@ -33,9 +33,11 @@ def test_everything_it_names_exists_and_fits_together(leaf):
         if step.type == 'GenerateTarget':
             assert step.encoder == cfg.model.head.decoder
             # MSRAHeatmap rounds towards zero: else one pixel off near the left and upper edge
-            assert 3 * step.encoder.sigma % 1 == 0
-        if step.type == 'TopdownAffine':
+            assert step.encoder.type != 'MSRAHeatmap' or 3 * step.encoder.sigma % 1 == 0
+        if step.type in ('TopdownAffine', 'BorderedTopdownAffine'):
             assert tuple(step.input_size) == tuple(model.head.decoder.input_size)
+            # what conditional and multi-scale testing crop with
+            assert step.get('border') == cfg.model.test_cfg.get('border')
     for hook in filter(None, cfg.default_hooks.values()):
         assert HOOKS.get(hook.type), hook.type
     for evaluator in (cfg.val_evaluator, cfg.test_evaluator):

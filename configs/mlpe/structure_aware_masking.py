@@ -1,4 +1,4 @@
-# Both methods: our variant with MSSPose's structure-aware loss at every level, and keypoint masking.
+# Both methods: our variant with MSSPose's structure-aware loss at every level and keypoint masking.
 # loss_weight makes the sum over pixels half the mean over them, as it is without (48x64 heatmaps).
 _base_ = './ours_resnest50_256x192.py'
 

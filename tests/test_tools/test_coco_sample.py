@@ -1,38 +1,36 @@
-"""MLPE on real COCO images: it learns their people, and finds them in a detector's boxes."""
+"""MLPE (our variant, which learns from random weights) on real COCO images and boxes."""
 import json
 
 import pytest
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
 CONFIG = '''
-_base_ = '{repository}/configs/mlpe/c_deconv.py'
+_base_ = '{repository}/configs/mlpe/ours_resnest50_256x192.py'
 
 data_root = '{data}/'
-# unbiased (DARK) coding: a heatmap pixel is up to 11 image pixels
-codec = dict(type='MSRAHeatmap', input_size=(96, 128), heatmap_size=(24, 32), sigma=2.,
-             unbiased=True)
+codec = dict(input_size=(96, 128), heatmap_size=(24, 32), sigma=2.)
 model = dict(
     backbone=dict(stem_channels=8, base_channels=8, init_cfg=None),
     neck=dict(in_channels=(32, 64, 128, 256), channels=32),
     head=dict(channels=32, sigmas=(2.0, 1.8, 1.6, 1.4), decoder=codec),
     test_cfg=dict(flip_test=False))  # nothing mirrored is learnt
 
-_load, _box, _, _, _affine, _target, _pack = _base_.train_dataloader.dataset.pipeline
-_affine.input_size = codec['input_size']
-_target.encoder = codec
-for _split in ('val', 'test'):
-    _base_[f'{{_split}}_dataloader'].dataset.pipeline[3].input_size = codec['input_size']
+_crop = dict(type='BorderedTopdownAffine', input_size=codec['input_size'], border=_base_.border)
+_target = dict(type='GenerateTarget', encoder=dict(_base_.codec, **codec))
+_pack = dict(type='PackPoseInputs')
 _people = dict(data_root=data_root, ann_file='test_coco.json', data_prefix=dict(img=''))
 _loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(  # no augmentation: to be learnt by heart
-    batch_size=12, dataset=dict(pipeline=[_load, _box, _affine, _target, _pack], **_people),
-    **_loader)
-val_dataloader = dict(dataset=_people, **_loader)
-test_dataloader = dict(dataset=_people, **_loader)
+    batch_size=12, **_loader, dataset=dict(
+        pipeline=[*_base_.augmented[:2], _crop, _target, *_base_.packed], **_people))
+val_dataloader = dict(
+    dataset=dict(pipeline=[*_base_.loaded, _crop, _pack], **_people), **_loader)
+test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'test_coco.json')
 test_evaluator = dict(ann_file=data_root + 'test_coco.json')
 
 optim_wrapper = dict(optimizer=dict(lr=1e-2))
+auto_scale_lr = dict(enable=False)
 param_scheduler = [dict(type='CosineAnnealingLR', T_max=100, by_epoch=True)]
 train_cfg = dict(max_epochs=100, val_interval=100)
 default_hooks = dict(checkpoint=dict(interval=100), logger=dict(interval=1))

@@ -20,7 +20,7 @@ DETECTIONS = 'data/coco/person_detection_results/COCO_val2017_detections_AP_H_56
 SHRUNK = '''
 _base_ = '{repository}/configs/mlpe/{name}.py'
 
-codec = dict(type='MSRAHeatmap', input_size={input_size}, heatmap_size={heatmap_size}, sigma=1.)
+codec = dict(input_size={input_size}, heatmap_size={heatmap_size}, sigma=1.)
 model = dict(
     backbone=dict(depth=50, stem_channels=8, base_channels=8, init_cfg=None),
     neck=dict(in_channels=(32, 64, 128, 256), channels=8),
@@ -28,10 +28,10 @@ model = dict(
 for _split in ('train', 'val', 'test'):
     _base_[f'{{_split}}_dataloader'].update(num_workers=0, persistent_workers=False)
     for _step in _base_[f'{{_split}}_dataloader'].dataset.pipeline:
-        if _step.type == 'TopdownAffine':
+        if _step.type == 'BorderedTopdownAffine':
             _step.input_size = codec['input_size']
         if _step.type == 'GenerateTarget':
-            _step.encoder = codec
+            _step.encoder.update(codec)
 train_dataloader = dict(batch_size=4)
 train_cfg = dict(max_epochs=1)
 default_hooks = dict(logger=dict(interval=1))
@@ -136,7 +136,44 @@ def test_structure_aware_loss_and_masking(base, train, tmp_path):
     cfg = Config.fromfile(tmp_path / 'run/tiny.py')
     assert cfg.model.head.loss.type == 'StructureAwareLoss'
     steps = [step.type for step in cfg.train_dataloader.dataset.pipeline]
-    assert steps[-4:] == ['TopdownAffine', 'KeypointMasking', 'GenerateTarget', 'PackPoseInputs']
+    at = steps.index('KeypointMasking')
+    assert steps[at - 1] == 'BorderedTopdownAffine' and 'GenerateTarget' in steps[at:]
+
+
+def test_our_variant(base, tmp_path):
+    """Its own weights: the released network has no lateral skips."""
+    config = write_config(tmp_path / 'tiny.py', 'ours_resnest50_256x192')
+    done = run([TRAIN, config, '--work-dir', tmp_path / 'run'], base)
+    assert done.status == 0 and 'coco/AP' in done.out, done.err
+    weights, released = (torch.load(path, weights_only=False)['state_dict'] for path in (
+        tmp_path / 'run/epoch_1.pth', base / 'run/epoch_1.pth'))
+    idle = {name for name in weights if name.startswith('neck.laterals.')
+            and not name.startswith('neck.laterals.0.')}
+    assert idle and weights.keys() - released.keys() == idle
+
+
+def test_the_rate_follows_the_batch_size(base):
+    """auto_scale_lr: 4 persons in place of 32."""
+    scalars = next((base / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
+    assert json.loads(scalars[0])['lr'] == pytest.approx(5e-4 * 4 / 32)
+
+
+def test_person_scores(base, test, tmp_path):
+    """The score in the result file is the box's times the mean of (keypoint's + 0.5)."""
+    test('c_detections', f'test_evaluator.outfile_prefix={tmp_path}/results')
+    results = json.loads((tmp_path / 'results.keypoints.json').read_text())
+    boxes = json.loads((base / DETECTIONS).read_text())
+    assert len(results) == len(boxes)  # no OKS-NMS
+    means = [np.reshape(r['keypoints'], (17, 3))[:, 2].mean() + 0.5 for r in results]
+    ratio = np.array([r['score'] for r in results]) / means
+    assert np.sort(ratio) == pytest.approx(np.sort([b['score'] for b in boxes]), abs=1e-4)
+
+
+def test_multi_scale_and_conditional_testing_see_the_border(base, test):
+    """They crop again and compare with the pipeline's crop, which a black border would fail."""
+    options = ('model.test_cfg.multi_scale=True', 'model.test_cfg.conditional.thresholds=1.')
+    _, metrics = test('c_deconv', *options)
+    assert 'coco/AP' in metrics
 
 
 def test_boxes_of_a_detector(base, test):
@@ -166,16 +203,7 @@ def test_image_without_a_box_above_the_threshold(base, test, tmp_path):
 
 
 def test_testdev_writes_results_for_the_server(base, test):
-    def without_people(content):
-        del content['annotations']
-        content['categories'] = [dict(supercategory='person', id=1, name='person')]
-
-    data = base / 'data/coco'
-    info = edited(base / ANNOTATIONS.format('val'),
-                  data / 'annotations/image_info_test-dev2017.json', without_people)
-    shutil.copytree(data / 'val2017', data / 'test2017', dirs_exist_ok=True)
-    shutil.copy(base / DETECTIONS, data / 'person_detection_results/'
-                'COCO_test-dev2017_detections_AP_H_609_person.json')
+    info = base / 'data/coco/annotations/image_info_test-dev2017.json'
     log, metrics = test('f_testdev')
     assert metrics == {} and 'AP_H_609_person.json' in log
     path = base / 'work_dirs/mlpe_testdev.keypoints.json'
@@ -234,14 +262,15 @@ def test_fewer_people_than_a_batch(base, train):
 
 
 def test_occluded_keypoints_can_be_left_out(train, tmp_path):
-    options = ('model.head.occluded_in_levels=False', 'model.head.occluded_in_fine=False')
-    without = write_config(tmp_path / 'without.py', 'c_deconv')
-    assert "dict(type='MarkOccluded')" in train(without, *options).error
-    marked = write_config(tmp_path / 'marked.py', 'c_deconv', more="""
-_base_.train_dataloader.dataset.pipeline.insert(6, dict(type='MarkOccluded'))
-""")
-    done = train(marked, *options)
+    options = ('model.head.occluded_in_levels=mask', 'model.head.occluded_in_fine=False')
+    config = write_config(tmp_path / 'tiny.py', 'c_deconv')
+    done = train(config, *options)
     assert done.status == 0, done.err
+    unmarked = write_config(tmp_path / 'unmarked.py', 'c_deconv', more="""
+_pipeline = _base_.train_dataloader.dataset.pipeline
+_pipeline.remove(next(s for s in _pipeline if s.type == 'MarkOccluded'))
+""")
+    assert "dict(type='MarkOccluded')" in train(unmarked, *options).error
 
 
 def test_training_set_without_people(base, train, tmp_path):
@@ -290,4 +319,5 @@ def test_detector_file(base, tmp_path, monkeypatch, content, message):
     cfg.test_dataloader.dataset.bbox_file = str(path)
     with pytest.raises(InputError, match=message) as e:
         cli.check_data(cfg, 'test')
+        DATASETS.build(cfg.test_dataloader.dataset)
     assert str(path) in str(e.value) and '\n' not in str(e.value)

@@ -8,6 +8,9 @@ _boxes = dict(type='GetBBoxCenterScale', padding=(1.2, 1.3))  # of width and hei
 augmented = [
     dict(type='LoadImageChecked', skip_broken=True),
     _boxes,
+    dict(  # first, because it sets the rotation to 0
+        type='RandomBBoxTransform', shift_prob=0., rotate_prob=0., scale_factor=(0.7, 1.25),
+        scale_prob=1.),
     dict(
         type='RandomChoice',
         transforms=[
@@ -18,9 +21,6 @@ augmented = [
                 rotate_prob=1.)],
         ],
         prob=[0.25, 0.25, 0.5]),
-    dict(
-        type='RandomBBoxTransform', shift_prob=0., rotate_prob=0., scale_factor=(0.7, 1.25),
-        scale_prob=1.),
 ]
 coloured = [
     dict(type='RandomChannelScale', scale=(0.8, 1.2)),
