@@ -1,120 +1,121 @@
-"""Thresholds of conditional testing from a validation set.
+"""Options of conditional testing from a validation set, with what they gain and cost.
 
-MSSPose (ECCV 2018, §4.1) takes tau_c and tau_s from the validation set and does not say how. Here
-tau_c is, for each keypoint, the confidence that best tells keypoints that were found from keypoints
-that were not, and tau_s the confidence that nearly all found keypoints exceed, so that what lies
-below it need not be listened to. Found is what the data set's own measure says: PCKh on MPII, PCK
-on FLIC, and on COCO a keypoint similarity of at least 0.5.
+Ke et al. (ECCV 2018, §4.1) take tau_c and tau_s from the validation set and note that conditional
+testing may reduce accuracy. :class:`ThresholdCalibration` gets every trial of every person, lets
+:mod:`mspose_plugin.evaluation.threshold_search` find options on one half of the images, and takes
+them only where the other half agrees. Else it writes thresholds of 0: test once.
+
+Accuracy is the data set's own: PCKh on MPII, PCK on FLIC, on COCO the mean keypoint similarity
+(OKS) of the persons, which AP is made of.
 """
 from __future__ import annotations
 
+import copy
 import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import BaseMetric
-from mmengine.fileio import get_file_backend
 from mmengine.logging import MMLogger
+from mmengine.registry import DATA_SAMPLERS
+from mmpose.evaluation import CocoMetric
 from mmpose.registry import METRICS
 
 from mspose_plugin.errors import InputError
 
 from .metrics import PckMetric, to_array
+from .threshold_search import AIMS, CERTAINTY, Recording, Search
 
-CRITERIA = ('f1', 'youden', 'precision')
-COCO_SIMILARITY = 0.5
-
-
-def best_threshold(scores: np.ndarray, found: np.ndarray, criterion: str = 'f1',
-                   precision: float = 0.9) -> float:
-    """Return the threshold at which ``scores >= threshold`` predicts ``found`` best.
-
-    Args:
-        scores: ``[N]`` confidences, finite.
-        found: ``[N]``, bool; some true and some false.
-        criterion: ``'f1'``: greatest F1. There a keypoint that just reaches the threshold is about
-            as likely found as not (F1 / 2, precisely). ``'youden'``: greatest true-positive minus
-            false-positive rate; stricter where most keypoints are found. ``'precision'``: the
-            lowest threshold at which the share ``precision`` of what reaches it is found, the
-            highest score where there is none.
-        precision: for ``'precision'``.
-
-    Returns:
-        Half-way between the lowest score that passes and the next lower one. Of equally good
-        thresholds it is the lowest, which asks for the fewest trials.
-    """
-    order = np.argsort(-scores, kind='stable')
-    scores, found = scores[order], found[order]
-    ends = np.flatnonzero(np.append(scores[1:] != scores[:-1], True))  # last of equal scores
-    hits = np.cumsum(found)[ends]
-    passed = ends + 1
-    positives, negatives = found.sum(), (~found).sum()
-    if criterion == 'f1':
-        value = 2 * hits / (positives + passed)
-    elif criterion == 'youden':
-        value = hits / positives - (passed - hits) / negatives
-    else:
-        enough = np.flatnonzero(hits >= precision * passed)
-        value = (np.arange(len(ends)) == (enough[-1] if len(enough) else 0)).astype(float)
-    at = np.flatnonzero(value == value.max())[-1]
-    lower = ends[at] + 1
-    return float(scores[ends[at]] + scores[lower]) / 2 if lower < len(scores) else float(scores[-1])
+NOT_FOR_METRICS = ('gt_fields', 'pred_fields', 'gt_instance_labels')
 
 
-def calibrate(scores: np.ndarray, found: np.ndarray, labelled: np.ndarray, criterion: str = 'f1',
-              precision: float = 0.9, min_count: int = 10,
-              recall: float = 0.999) -> tuple[np.ndarray, float, np.ndarray]:
-    """Find tau_c and tau_s.
+class PckMeasure:
+    """PCK or PCKh: a keypoint within the threshold counts 1, any other 0.
 
     Args:
-        scores: ``[N, K]`` confidences.
-        found: ``[N, K]``, bool.
-        labelled: ``[N, K]``, bool; the others do not count.
-        criterion: of :func:`best_threshold`.
-        precision: of :func:`best_threshold`.
-        min_count: a keypoint with fewer labelled instances found or missed than this takes the
-            threshold of all keypoints together.
-        recall: share of the found keypoints whose confidence is at least tau_s.
-
-    Returns:
-        tau_c ``[K]``, tau_s, and ``[K]`` bool: which keypoints have a threshold of their own.
-
-    Raises:
-        InputError: no keypoint is labelled, all were found or all were missed.
+        metric: the evaluator that says so.
     """
-    counts = labelled & np.isfinite(scores)
-    hits, misses = (counts & found).sum(axis=0), (counts & ~found).sum(axis=0)
-    if not hits.sum() or not misses.sum():
-        what = ('is labelled' if not counts.any() else
-                'was missed' if hits.sum() else 'was found: is the checkpoint trained?')
-        raise InputError(f'calibration: no keypoint of the validation set {what}; there is nothing '
-                         'to tell apart')
-    pooled = best_threshold(scores[counts], found[counts], criterion, precision)
-    tau_c = np.full(scores.shape[1], pooled)
-    own = np.minimum(hits, misses) >= min_count
-    for k in np.flatnonzero(own):
-        at = counts[:, k]
-        tau_c[k] = best_threshold(scores[at, k], found[at, k], criterion, precision)
-    tau_s = np.quantile(scores[counts & found], 1 - recall)
-    return tau_c, max(float(tau_s), 0.), own
+
+    def __init__(self, metric: PckMetric) -> None:
+        """Take the name from the evaluator."""
+        self.metric, self.headline = metric, metric.headline
+        self.name = f'{metric.title}@{metric.thr:g}'
+
+    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return true positions ``[n, K, 2]``, the distance that is 1 and weights ``[n, K]``."""
+        self.metric.process(None, [sample])
+        label = self.metric.results.pop()
+        counts = np.zeros(label['visible'].shape)
+        counts[:, list(self.metric.scored)] = 1
+        norms = label['norm'][:, None]
+        known = ~np.isnan(norms)
+        return (label['gt'], np.where(known, norms, 1.) * np.ones_like(counts),
+                counts * label['visible'] * known)
+
+    def credit(self, distances: np.ndarray) -> np.ndarray:
+        """Return 1 for distances within the threshold."""
+        return (distances <= self.metric.thr).astype(float)
+
+
+class SimilarityMeasure:
+    """COCO: the mean over persons of the similarity (OKS) of their labelled keypoints.
+
+    Args:
+        sigmas: ``[K]``, the data set's.
+    """
+
+    name, headline = 'mean OKS', 'AP'
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        """Keep the sigmas."""
+        self.sigmas = np.asarray(sigmas, dtype=float)
+
+    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As :meth:`PckMeasure.labels`."""
+        area = (sample.get('raw_ann_info') or {}).get('area')
+        if area is None:
+            raise InputError('calibration on COCO needs annotated persons, not detections: set '
+                             'val_dataloader.dataset.bbox_file=None')
+        truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
+        visible = to_array(sample['gt_instances']['keypoints_visible'])
+        visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)
+        weights = visible / np.maximum(visible.sum(axis=1, keepdims=True), 1)
+        # similarity = exp(-d^2 / (2 area (2 sigma)^2))
+        return truth, np.ones_like(weights) * 2 * self.sigmas * np.sqrt(max(area, 1)), weights
+
+    def credit(self, distances: np.ndarray) -> np.ndarray:
+        """Return the similarity."""
+        return np.exp(-distances**2 / 2)
 
 
 @METRICS.register_module()
 class ThresholdCalibration(BaseMetric):
-    """Write the thresholds that ``test_cfg.conditional`` takes.
+    """Write the file that ``test_cfg.conditional.thresholds`` takes.
 
-    Keys: ``score_threshold``, ``mean_threshold``, and ``retried``, the percentage of persons that
-    have a keypoint below its threshold.
+    The model must have tried every perturbation for every person (``test_cfg.output_trials``).
+    Options are taken where accuracy rises on the half they were found on (by ``CERTAINTY``
+    standard errors) and on the other, held-out half, on both with a bootstrap interval over images
+    above 0, and where the evaluator's own figure of all persons does not fall. Otherwise all
+    thresholds are 0, and ``verdict`` says why.
+
+    Keys, on the held-out half: ``gain`` in points, ``gain_low`` and ``gain_high`` (its interval),
+    ``passes`` (network passes of a person, mean), ``retried`` (percentage of persons).
 
     Args:
-        evaluator: config of the data set's evaluator (or a list): ``PCKhAUC``, ``FlicPCK`` or
-            ``CocoMetric``.
+        evaluator: config of the data set's evaluator (or a list, of which the first known one
+            counts): ``PCKhAUC``, ``FlicPCK`` or a ``CocoMetric``.
         out_file: JSON file to write, whole or not at all.
-        criterion: of :func:`best_threshold`. Default: ``'f1'``.
-        precision: of :func:`best_threshold`. Default: 0.9.
-        min_count: of :func:`calibrate`. Default: 10.
-        recall: of :func:`calibrate`. Default: 0.999.
+        perturbations: ``[P, 3]``, those that were tried.
+        aim: of :class:`Search`. Default: ``'per-pass'``.
+        max_passes: of :class:`Search`. Default: no limit.
+        confidence: of the intervals. Default: 0.95.
+        seed: of halves and intervals. Default: 0.
+        sampled: whether these are not all persons of the annotation file; COCO's AP, which is of
+            all, is then left out. Default: False.
         provenance: further entries for the file. Default: None.
         collect_device: as for mmengine's metrics. Default: ``'cpu'``.
 
@@ -122,95 +123,201 @@ class ThresholdCalibration(BaseMetric):
         InputError: a value that is not as described.
     """
 
-    default_prefix = ''
+    default_prefix = 'calibration'
 
-    def __init__(self, evaluator: dict | Sequence[dict], out_file: str, criterion: str = 'f1',
-                 precision: float = 0.9, min_count: int = 10, recall: float = 0.999,
-                 provenance: Mapping[str, Any] | None = None, collect_device: str = 'cpu') -> None:
+    def __init__(self, evaluator: dict | Sequence[dict], out_file: str,
+                 perturbations: Sequence[Sequence[float]], aim: str = 'per-pass',
+                 max_passes: float | None = None, confidence: float = 0.95, seed: int = 0,
+                 sampled: bool = False, provenance: Mapping[str, Any] | None = None,
+                 collect_device: str = 'cpu') -> None:
         """Check the arguments; see the class."""
         super().__init__(collect_device=collect_device)
-        if criterion not in CRITERIA:
-            raise InputError(f'criterion {criterion!r}: expected one of {", ".join(CRITERIA)}')
-        for name, share in (('precision', precision), ('recall', recall)):
-            if not 0 < share <= 1:
-                raise InputError(f'{name} {share}: expected a share above 0, at most 1')
-        self.options = dict(criterion=criterion, precision=precision, min_count=min_count,
-                            recall=recall)
+        if aim not in AIMS:
+            raise InputError(f'aim {aim!r}: expected one of {", ".join(AIMS)}')
+        if not 0 < confidence < 1:
+            raise InputError(f'confidence {confidence}: expected a share between 0 and 1')
+        self.aim, self.max_passes = aim, np.inf if max_passes is None else max_passes
+        self.confidence, self.seed, self.sampled = confidence, seed, sampled
         self.out_file, self.provenance = out_file, dict(provenance or {})
-        self.pck, self.measure = None, ''
-        names = []
-        for cfg in evaluator if isinstance(evaluator, Sequence) else [evaluator]:
-            names.append(cfg['type'])
-            kind = METRICS.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-            if kind is not None and issubclass(kind, PckMetric) and not self.measure:
-                self.pck = METRICS.build({**cfg, 'curve_file': None})
-                self.measure = f'{self.pck.title}@{self.pck.thr:g}'
-            elif cfg['type'] == 'CocoMetric' and not self.measure:
-                self.measure = f'COCO keypoint similarity >= {COCO_SIMILARITY:g}'
-        if not self.measure:
-            raise InputError(f'val_evaluator {", ".join(names) or "is empty"}: calibration knows '
-                             'when a keypoint is found from PCKhAUC, FlicPCK or CocoMetric')
+        self.perturbations = np.asarray(perturbations, dtype=float)
+        evaluators = evaluator if isinstance(evaluator, Sequence) else [evaluator]
+        kinds = [METRICS.get(e['type']) if isinstance(e['type'], str) else e['type']
+                 for e in evaluators]
+        known = [(e, kind) for e, kind in zip(evaluators, kinds)
+                 if kind is not None and issubclass(kind, (PckMetric, CocoMetric))]
+        if not known:
+            names = ', '.join(str(e['type']) for e in evaluators)
+            raise InputError(f'val_evaluator {names or "is empty"}: calibration knows accuracy '
+                             'from PCKhAUC, FlicPCK or CocoMetric')
+        self.evaluator, self.is_pck = dict(known[0][0]), issubclass(known[0][1], PckMetric)
+        for output in ('curve_file', 'outfile_prefix', 'format_only'):
+            self.evaluator.pop(output, None)
+        self._measure = None
 
-    def tolerance(self, sample: Mapping[str, Any], gt: Any, keypoints: np.ndarray,
-                  visible: np.ndarray) -> np.ndarray:
-        """Return the distance in pixels up to which a keypoint is found.
-
-        Args:
-            sample: one sample as evaluators get it.
-            gt: its ``gt_instances``.
-            keypoints: ``[n, K, 2]`` true positions.
-            visible: ``[n, K]``, labelled keypoints.
-
-        Returns:
-            ``[n, K]`` or ``[n, 1]``; NaN for a person to leave out.
-        """
-        if self.pck is not None:
-            return self.pck.thr * self.pck.normalizer(gt, keypoints, visible)[:, None]
-        area = (sample.get('raw_ann_info') or {}).get('area')
-        if area is None:
-            raise InputError('calibration on COCO needs annotated persons, not detections: set '
-                             'val_dataloader.dataset.bbox_file=None')
-        # similarity = exp(-d^2 / (2 area (2 sigma)^2))
-        sigmas = np.asarray(self.dataset_meta['sigmas'])
-        return (2 * sigmas * np.sqrt(-2 * np.log(COCO_SIMILARITY) * area))[None]
+    @property
+    def measure(self) -> PckMeasure | SimilarityMeasure:
+        """How accurate a keypoint is; known once the data set's metainfo is."""
+        if self._measure is None:
+            self._measure = (PckMeasure(METRICS.build(self.evaluator)) if self.is_pck else
+                             SimilarityMeasure(self.dataset_meta['sigmas']))
+        return self._measure
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
-        """Keep confidences, and which labelled keypoints were found."""
+        """Keep trials and labels, and what the evaluator needs."""
         for sample in data_samples:
-            gt, pred = sample['gt_instances'], sample['pred_instances']
-            true, guess = to_array(gt['keypoints'])[..., :2], to_array(pred['keypoints'])[..., :2]
-            if true.shape != guess.shape:
-                raise InputError(f'calibration: predictions {guess.shape} do not fit the '
-                                 f'annotations {true.shape}')
-            visible = to_array(gt['keypoints_visible'])
-            visible = visible.reshape(*true.shape[:2], -1)[..., 0] > 0
-            tolerance = self.tolerance(sample, gt, true, visible)
-            distance = np.linalg.norm(guess.astype(np.float64) - true, axis=-1)
-            self.results.append((to_array(pred['keypoint_scores']), distance <= tolerance,
-                                 visible & ~np.isnan(tolerance)))
+            pred = dict(sample['pred_instances'])
+            if 'trial_keypoints' not in pred:
+                raise InputError("calibration needs model.type='ConditionalTopdownPoseEstimator', "
+                                 'which tries again')
+            keypoints, scores = pred.pop('trial_keypoints'), pred.pop('trial_scores')
+            truth, norms, weights = self.measure.labels(sample)
+            if truth.shape[1:] != keypoints.shape[2:]:
+                raise InputError(f'calibration: predictions {keypoints.shape[2:]} do not fit the '
+                                 f'annotations {truth.shape[1:]}')
+            kept = {key: value for key, value in sample.items() if key not in NOT_FOR_METRICS}
+            self.results.append(dict(
+                keypoints=to_array(keypoints), scores=to_array(scores), truth=truth, norms=norms,
+                weights=weights, sides=[np.max(sample['input_scale'])],
+                passes=int(pred['num_passes'][0]) // (1 + int(pred['num_trials'][0])),
+                images=[str(sample.get('img_path'))], sample={**kept, 'pred_instances': pred}))
 
-    def compute_metrics(self, results: list[tuple]) -> dict[str, float]:
-        """Find the thresholds and write the file."""
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Search, verify and write the file."""
         if not results:
             raise InputError('calibration: there is no person in the validation set')
-        scores, found, labelled = (np.concatenate(part) for part in zip(*results, strict=True))
-        scores = scores.astype(np.float64)
-        tau_c, tau_s, own = calibrate(scores, found, labelled, **self.options)
-        tau_c = tau_c.round(6)
-        retried = float(100 * (~(scores >= tau_c)).any(axis=1).mean())
+        arrays = {key: np.concatenate([r[key] for r in results])
+                  for key in ('keypoints', 'scores', 'truth', 'norms', 'weights', 'sides')}
+        paths, images = np.unique([r['images'] for r in results], return_inverse=True)
+        if len(paths) < 2 or not arrays['weights'].any():
+            raise InputError('calibration needs labelled keypoints in two images at least, got '
+                             f'{len(paths)} image(s) with {(arrays["weights"] > 0).sum()}')
+        arrays.update({key: arrays[key].swapaxes(0, 1) for key in ('keypoints', 'scores')})
+        everyone = Recording(self.perturbations, images=images.reshape(-1),
+                             credit=self.measure.credit, passes=results[0]['passes'], **arrays)
+        content = self.calibrate(everyone, [r['sample'] for r in results])
         names = (self.dataset_meta or {}).get('keypoint_id2name') or {}
-        names = [names.get(k, str(k)) for k in range(len(tau_c))]
-        content = dict(
-            thresholds=tau_c.tolist(), score_threshold=round(tau_s, 6), keypoints=names,
-            found=self.measure, persons=len(scores),
-            labelled=labelled.sum(axis=0).tolist(),
-            found_percent=[round(v, 2) for v in np.divide(
-                100. * (found & labelled).sum(axis=0), np.maximum(labelled.sum(axis=0), 1))],
-            pooled=[name for name, mine in zip(names, own) if not mine],
-            retried_percent=round(retried, 2), **self.options, **self.provenance)
-        get_file_backend(self.out_file).put_text(json.dumps(content, indent=1) + '\n',
-                                                 self.out_file)
-        rows = '\n'.join(f'  {name:<16} {value:.3f}' for name, value in zip(names, tau_c))
-        MMLogger.get_current_instance().info('thresholds from %d persons (%s):\n%s', len(scores),
-                                             self.measure, rows)
-        return dict(score_threshold=tau_s, mean_threshold=float(tau_c.mean()), retried=retried)
+        content['keypoints'] = [names.get(k, str(k)) for k in range(len(content['thresholds']))]
+        write_json(self.out_file, {**content, **self.provenance})
+        held_out = content['held_out']
+        low, high = held_out['gain_interval']
+        return dict(gain=held_out['gain'], gain_low=low, gain_high=high,
+                    passes=held_out['passes'], retried=held_out['retried_percent'])
+
+    def calibrate(self, everyone: Recording, samples: Sequence[dict]) -> dict[str, Any]:
+        """Return what the file says.
+
+        Args:
+            everyone: the recording of all persons.
+            samples: theirs, as evaluators get them.
+        """
+        parts = dict(zip(('search', 'held_out'), everyone.halves(self.seed)), all=everyone)
+        found = Search(parts['search'], self.aim, self.max_passes).best()
+        off = dict(thresholds=np.zeros(everyone.scores.shape[-1]), score_threshold=0.,
+                   agreement=found.options['agreement'])
+        plain = self._report(parts, found.chosen, off, samples)
+        tested = self._report(parts, found.chosen, found.options, samples)
+        objection = self._objection(found.value, tested, plain)
+        options, report = (off, plain) if objection else (found.options, tested)
+        verdict = (f'thresholds 0, every person is estimated once: {objection}' if objection else
+                   'better on both halves: {gain:+.2f} {name} on the held-out half '
+                   '({low:+.2f} to {high:+.2f}) at {passes:.2f} passes a person instead of {once}'
+                   .format(name=self.measure.name, low=tested['held_out']['gain_interval'][0],
+                           high=tested['held_out']['gain_interval'][1], once=everyone.passes,
+                           **tested['held_out']))
+        MMLogger.get_current_instance().info(f'conditional testing: {verdict}')
+        return dict(
+            verdict=verdict, **_options(everyone, found.chosen, options), measure=self.measure.name,
+            **report, metrics_plain=plain['metrics'],
+            rejected=dict(_options(everyone, found.chosen, found.options),
+                          **tested) if objection else None,
+            candidates=everyone.perturbations.tolist(), aim=self.aim,
+            max_passes=None if np.isinf(self.max_passes) else self.max_passes,
+            confidence=self.confidence, certainty=CERTAINTY, seed=self.seed)
+
+    def _report(self, parts: Mapping[str, Recording], chosen: Sequence[int],
+                options: Mapping[str, Any], samples: Sequence[dict]) -> dict[str, Any]:
+        """Return the figures of options on every part, and the evaluator's own of all persons."""
+        outcomes = {name: part.replay(chosen, **options) for name, part in parts.items()}
+        report = {name: self._figures(part, outcomes[name]) for name, part in parts.items()}
+        metrics = None
+        if self.is_pck or not self.sampled:
+            metric, out = METRICS.build(self.evaluator), outcomes['all']
+            metric.dataset_meta = copy.deepcopy(self.dataset_meta)
+            for i, sample in enumerate(samples):
+                pred = dict(sample['pred_instances'], keypoints=out.keypoints[i, None],
+                            keypoint_scores=out.scores[i, None])
+                metric.process(None, [{**sample, 'pred_instances': pred}])
+            metrics = {name: float(value) if np.isfinite(value) else None
+                       for name, value in metric.compute_metrics(metric.results).items()}
+        return dict(report, metrics=metrics)
+
+    def _figures(self, part: Recording, out: Any) -> dict[str, Any]:
+        gains = (part.points(out.keypoints) - part.plain).sum(axis=1)
+        extra = part.passes * out.trials.mean()
+        return dict(
+            persons=len(gains), images=len(np.unique(part.images)), plain=part.plain.sum(),
+            conditional=part.points(out.keypoints).sum(), gain=gains.sum(),
+            gain_interval=part.interval(gains, self.confidence, self.seed),
+            passes=part.passes + extra, retried_percent=100 * (out.trials > 0).mean(),
+            gain_per_extra_pass=gains.sum() / extra if extra else None)
+
+    def _objection(self, value: float, tested: Mapping[str, Any],
+                   plain: Mapping[str, Any]) -> str | None:
+        """Return why the options found are not to be taken."""
+        if value <= 0:
+            return (f'nothing that was tried gains for certain ({CERTAINTY:g} standard errors) on '
+                    'the search half')
+        for name in ('search', 'held_out'):
+            low, high = tested[name]['gain_interval']
+            if low <= 0:
+                return (f'the best options found gain {tested[name]["gain"]:+.2f} on the {name} '
+                        f'half, which is not certain ({low:+.2f} to {high:+.2f} with confidence '
+                        f'{self.confidence:g})')
+        if tested['metrics']:
+            once, again = (r['metrics'].get(self.measure.headline) for r in (plain, tested))
+            if once is not None and again is not None and again < once:
+                return (f'the best options found take {self.measure.headline} of all persons from '
+                        f'{once:.4f} to {again:.4f}')
+        return None
+
+
+@DATA_SAMPLERS.register_module()
+class RandomPersons(DefaultSampler):
+    """The same random persons of a data set in every run, each once.
+
+    Args:
+        dataset: the data set.
+        count: how many persons; all where there are fewer.
+        seed: of the choice.
+    """
+
+    def __init__(self, dataset: Any, count: int, seed: int = 0) -> None:
+        """Choose the persons."""
+        super().__init__(dataset, shuffle=False, round_up=False, seed=seed)
+        self.chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
+
+    def __iter__(self):
+        """Iterate over this process's share."""
+        return iter(self.chosen[self.rank::self.world_size].tolist())
+
+    def __len__(self) -> int:
+        """Return the size of this process's share."""
+        return len(self.chosen[self.rank::self.world_size])
+
+
+def write_json(path: str, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all; folders are made."""
+    target = Path(path)
+    part = target.with_name(f'.{target.name}.part')
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(content, indent=1, default=lambda x: x.tolist()) + '\n')
+        os.replace(part, target)
+    except OSError as e:
+        raise InputError(f'cannot write {path}: {e.strerror}; take another --out') from e
+
+
+def _options(recording: Recording, chosen: Sequence[int],
+             options: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(options, perturbations=recording.perturbations[list(chosen)].tolist(),
+                thresholds=np.asarray(options['thresholds']).tolist())

@@ -1,4 +1,4 @@
-"""Thresholds from a validation set: the criteria, each data set's measure, the tool."""
+"""Options of conditional testing from a validation set: each data set's measure, verdict, tool."""
 import json
 import sys
 from pathlib import Path
@@ -10,193 +10,366 @@ from mmengine.config import Config
 from mmpose.registry import METRICS, MODELS
 
 from mspose_plugin.errors import InputError
-from mspose_plugin.evaluation.calibration import best_threshold, calibrate
-from mspose_plugin.models.pose_estimators.conditional import read_thresholds
+from mspose_plugin.evaluation.calibration import RandomPersons
+from mspose_plugin.evaluation.metrics import FlicPCK
+from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tiny_run  # noqa: E402
 
 TOOL = str(tiny_run.REPOSITORY / 'tools/calibrate_thresholds.py')
+TABLE = [(0.1, 0., 1.), (0., 0., 1.2)]
+SIGMA = 0.05
+BASE = np.array([[4. * (k % 6), 9. * k] for k in range(17)])
 
 
-def quality(scores, found, threshold, criterion):
-    """Return what a criterion maximises, counted one by one."""
-    passed = [f for s, f in zip(scores, found) if s >= threshold]
-    hits, misses = sum(passed), len(passed) - sum(passed)
-    if criterion == 'f1':
-        return 2 * hits / (found.sum() + len(passed)) if passed else 0.
-    return hits / found.sum() - misses / (~found).sum()
+def make_samples(folder, num_keypoints, cures=0.8, spoils=0., unsure=0.3, persons=120, seed=0):
+    """Return samples with trials, one in five keypoints missed by 40 pixels, and COCO's file.
+
+    Args:
+        folder: gets ``coco.json``.
+        num_keypoints: K.
+        cures: share of the misses that the second perturbation puts right.
+        spoils: share of the hits that it loses.
+        unsure: confidence of a missed keypoint; a hit has 0.8.
+        persons: N, two in an image.
+        seed: of all this.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (persons, num_keypoints)
+    missed = np.repeat((rng.random(shape) < 0.2)[None], 3, axis=0)
+    missed[2] ^= rng.random(shape) < np.where(missed[0], cures, spoils)
+    off = np.where(missed, 40., rng.uniform(0, 3, shape))
+    scores = np.where(missed, unsure, 0.8) + rng.uniform(-0.05, 0.05, missed.shape)
+    samples, annotations = [], []
+    for n in range(persons):
+        truth = BASE[:num_keypoints] + [100 * (n % 2), 0]
+        visible = rng.random(num_keypoints) < 0.9
+        visible[[0, 7]] = True  # FLIC's torso
+        bbox = [100. * (n % 2), 0., 60., 200.]
+        raw = dict(id=n + 1, image_id=n // 2, category_id=1, bbox=bbox, area=9000., iscrowd=0,
+                   num_keypoints=int(visible.sum()),
+                   keypoints=np.column_stack([truth, 2 * visible]).ravel().tolist())
+        annotations.append(raw)
+        trials = truth + off[:, n, :, None] * [[[1., 0.]]]
+        samples.append(dict(
+            id=n, img_id=n // 2, img_path=f'{n // 2}.jpg', ori_shape=(300, 300), raw_ann_info=raw,
+            category_id=1, input_scale=np.array([150., 200.], np.float32), gt_fields=0,
+            gt_instances=dict(
+                keypoints=truth[None], keypoints_visible=visible[None].astype(np.float32),
+                head_size=np.array([30.]), bbox_scores=np.ones(1), bboxes=np.array([bbox]),
+                bbox_scales=np.array([[90., 100.]])),
+            pred_instances=dict(
+                keypoints=trials[None, 2], keypoint_scores=scores[None, 2, n],
+                trial_keypoints=trials[None].astype(np.float32),
+                trial_scores=scores[None, :, n].astype(np.float32),
+                num_trials=np.array([2]), num_passes=np.array([6]))))
+    (folder / 'coco.json').write_text(json.dumps(dict(
+        images=[dict(id=i, width=300, height=300) for i in range(persons // 2)],
+        annotations=annotations, categories=[dict(id=1, name='person')])))
+    return samples
 
 
-@pytest.mark.parametrize('criterion', ['f1', 'youden'])
-@pytest.mark.parametrize('ties', [False, True])
-def test_threshold_equals_exhaustive_search(criterion, ties):
-    rng = np.random.default_rng(1)
-    for _ in range(20):
-        found = rng.random(30) < 0.7
-        scores = rng.normal(0.4 + 0.2 * found, 0.2)
-        scores = scores.round(1) if ties else scores
-        if found.all() or not found.any():
-            continue
-        got = best_threshold(scores, found, criterion)
-        best = max(quality(scores, found, s, criterion) for s in scores)
-        assert quality(scores, found, got, criterion) == pytest.approx(best)
-        lower = scores[scores < got]
-        assert all(quality(scores, found, s, criterion) < best for s in lower), 'not the lowest'
+def calibrate(folder, samples, evaluator, **options):
+    """Run the evaluator that calibrates; return its metrics and the file."""
+    num_keypoints = samples[0]['gt_instances']['keypoints'].shape[1]
+    metric = METRICS.build(dict(
+        type='ThresholdCalibration', evaluator=evaluator, out_file=str(folder / 'deep/t.json'),
+        perturbations=TABLE, provenance=dict(config='c'), **options))
+    metric.dataset_meta = dict(
+        sigmas=np.full(num_keypoints, SIGMA), num_keypoints=num_keypoints, dataset_name='none',
+        keypoint_id2name={k: f'k{k}' for k in range(num_keypoints)})
+    metric.process(None, samples)
+    metrics = metric.evaluate(len(samples))
+    assert [p.name for p in (folder / 'deep').iterdir()] == ['t.json']
+    return metrics, json.loads((folder / 'deep/t.json').read_text())
 
 
-def test_precision_takes_the_most_that_it_may():
-    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    found = np.array([True, True, False, True, True, False])
-    assert best_threshold(scores, found, 'precision', 0.8) == pytest.approx(0.45)
-    assert best_threshold(scores, found, 'precision', 1.) == pytest.approx(0.75)
-    assert best_threshold(scores, ~found, 'precision', 1.) == pytest.approx(0.85)
-    assert best_threshold(scores, found, 'precision', 0.5) == 0.4, 'all pass'
+def evaluators(folder):
+    return {16: dict(type='PCKhAUC'), 11: dict(type='FlicPCK', prefix='x'),
+            17: [dict(type='TestingCost'),
+                 dict(type='CocoMetric', ann_file=str(folder / 'coco.json'))]}
 
 
-def test_separable_scores_are_separated():
-    scores = np.linspace(0, 1, 50)
-    for criterion in ('f1', 'youden', 'precision'):
-        got = best_threshold(scores, scores > 0.6, criterion, 1.)
-        assert ((scores >= got) == (scores > 0.6)).all()
+def oks(sample, keypoints):
+    """Return the similarity of a person, as COCO's evaluation code computes it."""
+    raw = sample['raw_ann_info']
+    labels = np.array(raw['keypoints']).reshape(-1, 3)
+    squares = ((keypoints - labels[:, :2])**2).sum(axis=1)
+    exponents = squares / (2 * SIGMA)**2 / (raw['area'] + np.spacing(1)) / 2
+    return np.exp(-exponents[labels[:, 2] > 0]).mean()
 
 
-def test_rare_keypoints_take_the_common_threshold():
-    rng = np.random.default_rng(0)
-    labelled = rng.random((400, 3)) < 0.9
-    labelled[6:, 2] = False
-    found = rng.random((400, 3)) < 0.7
-    scores = rng.normal(0.4 + 0.2 * found + [0, 0.5, 0], 0.1)
-    scores[0, 0] = np.nan
-    tau_c, tau_s, own = calibrate(scores, found, labelled, recall=0.99)
-    pooled = calibrate(scores, found, labelled, min_count=10**6)[0]
-    assert own.tolist() == [True, True, False] and tau_c[2] == pooled[0] == pooled[1] == pooled[2]
-    assert 0.4 < tau_c[0] < 0.6 < 0.9 < tau_c[1] < 1.1
-    let_through = scores[found & labelled & np.isfinite(scores)] >= tau_s
-    assert let_through.mean() == pytest.approx(0.99, abs=0.003)
-    assert calibrate(scores - 9, found, labelled, recall=1.)[1] == 0, 'never negative'
+@pytest.mark.parametrize('num_keypoints,measure,headline', [
+    (16, 'PCKh@0.5', 'PCKh'), (11, 'FLIC PCK@0.2', 'PCK'), (17, 'mean OKS', 'AP')])
+def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headline):
+    samples = make_samples(tmp_path, num_keypoints)
+    metrics, content = calibrate(tmp_path, samples, evaluators(tmp_path)[num_keypoints])
+    once, again = content['metrics_plain'], content['metrics']
+    assert content['measure'] == measure and again[headline] > once[headline]
+    everyone = content['all']
+    if headline == 'AP':
+        first = [oks(s, s['pred_instances']['trial_keypoints'][0, 0]) for s in samples]
+        assert everyone['plain'] == pytest.approx(100 * np.mean(first))
+    else:
+        assert everyone['plain'] == pytest.approx(once[headline])
+        assert everyone['conditional'] == pytest.approx(again[headline])
+    assert everyone['gain'] == pytest.approx(everyone['conditional'] - everyone['plain'])
+    # what helps is found, and few are asked who are sure
+    assert content['perturbations'] == [list(TABLE[1])] and content['rejected'] is None
+    thresholds = np.array(content['thresholds'])
+    assert (thresholds < 0.78).all()
+    if headline == 'PCKh':
+        assert (thresholds[[6, 7]] == 0).all(), 'pelvis and thorax do not count'
+    assert 3 < everyone['passes'] < 6 and 50 < everyone['retried_percent'] < 100
+    # 6 passes of 3 estimates: 2 each, as with flip testing
+    assert everyone['passes'] == pytest.approx(2 + 2 * everyone['retried_percent'] / 100)
+    parts = [content[name] for name in ('search', 'held_out')]
+    assert [p['persons'] for p in parts] == [60, 60] and [p['images'] for p in parts] == [30, 30]
+    for part in parts:
+        low, high = part['gain_interval']
+        assert 0 < low < part['gain'] < high
+        assert part['gain_per_extra_pass'] == pytest.approx(part['gain'] / (part['passes'] - 2))
+    assert metrics == pytest.approx({
+        'calibration/gain': parts[1]['gain'], 'calibration/passes': parts[1]['passes'],
+        'calibration/gain_low': parts[1]['gain_interval'][0],
+        'calibration/gain_high': parts[1]['gain_interval'][1],
+        'calibration/retried': parts[1]['retried_percent']})
+    assert content['keypoints'][1] == 'k1' and content['config'] == 'c' and content['seed'] == 0
+    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(tmp_path / 'deep/t.json')))
+    assert np.array_equal(cfg.thresholds, thresholds)
+    assert np.array_equal(cfg.perturbations, [TABLE[1]])
 
 
-@pytest.mark.parametrize('found,labelled,message', [
-    (True, True, 'was missed'), (False, True, 'checkpoint trained'), (True, False, 'is labelled')])
-def test_nothing_to_tell_apart(found, labelled, message):
-    shape = (20, 3)
-    with pytest.raises(InputError, match=message):
-        calibrate(np.random.rand(*shape), np.full(shape, found), np.full(shape, labelled))
+@pytest.mark.parametrize('num_keypoints', [11, 16, 17])
+@pytest.mark.parametrize('world', [dict(cures=0.), dict(cures=0., spoils=0.3),
+                                   dict(cures=0.4, spoils=0.1, unsure=0.8)])
+def test_thresholds_are_zero_where_trying_again_does_not_pay(tmp_path, num_keypoints, world):
+    samples = make_samples(tmp_path, num_keypoints, **world)
+    metrics, content = calibrate(tmp_path, samples, evaluators(tmp_path)[num_keypoints])
+    assert content['thresholds'] == [0] * num_keypoints
+    assert content['verdict'].startswith('thresholds 0, every person is estimated once: ')
+    assert content['metrics'] == content['metrics_plain']
+    for name in ('search', 'held_out', 'all'):
+        part = content[name]
+        assert part['gain'] == 0 and part['gain_interval'] == [0, 0] and part['passes'] == 2
+        assert part['plain'] == part['conditional'] and part['gain_per_extra_pass'] is None
+    assert content['rejected']['search']['persons'] == 60
+    assert metrics['calibration/gain'] == metrics['calibration/retried'] == 0
+    assert not ConditionalTesting.from_cfg(
+        dict(thresholds=str(tmp_path / 'deep/t.json'))).thresholds.any()
 
 
-def make_samples(num_keypoints, miss, scores, **gt):
-    """Return a sample for each person, predicted ``miss`` ``[N, K]`` pixels off."""
-    base = np.arange(2. * num_keypoints).reshape(1, num_keypoints, 2) * 7
-    return [dict(gt_instances=dict(keypoints=base, keypoints_visible=np.ones((1, num_keypoints)),
-                                   **{k: v[None] for k, v in gt.items()}),
-                 pred_instances=dict(keypoints=base + [[[0, 1]]] * m[None, :, None],
-                                     keypoint_scores=s[None]),
-                 raw_ann_info=dict(area=900.))
-            for m, s in zip(miss, scores, strict=True)]
+def test_a_gain_on_the_search_half_alone_is_not_taken(tmp_path):
+    samples = make_samples(tmp_path, 16)
+    _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'))
+    images = {f'{i}.jpg' for i in np.random.default_rng(0).permutation(60)[:30]}
+    names = sorted({s['img_path'] for s in samples})
+    searched = {names[i] for i in np.random.default_rng(0).permutation(60)[:30]}
+    assert len(images) == len(searched) == 30
+    for sample in samples:  # held out: the trial repeats the first estimate
+        if sample['img_path'] not in searched:
+            for trials in ('trial_keypoints', 'trial_scores'):
+                trials = sample['pred_instances'][trials]
+                trials[:, 2] = trials[:, 0]
+    _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'))
+    assert not any(content['thresholds'])
+    assert 'on the held_out half, which is not certain' in content['verdict']
+    assert content['rejected']['search']['gain'] > 5 and any(content['rejected']['thresholds'])
 
 
-@pytest.mark.parametrize('evaluator,num_keypoints,limit', [
-    (dict(type='PCKhAUC'), 16, 15.), (dict(type='PCKhAUC', thr=0.2), 16, 6.),
-    # |left shoulder - right hip| are 7 keypoints of (14, 14) pixels apart
-    (dict(type='FlicPCK'), 11, 0.2 * 7 * np.hypot(14, 14)),
-    ([dict(type='TestingCost'), dict(type='CocoMetric', ann_file='x.json')], 17,
-     2 * 0.05 * np.sqrt(2 * np.log(2) * 900))])
-def test_found_is_what_the_data_set_says(tmp_path, evaluator, num_keypoints, limit):
-    """Confident when within the limit: found must come out as exactly that."""
-    rng = np.random.default_rng(0)
-    near = rng.random((60, num_keypoints)) < 0.6
-    miss = np.where(near, limit * 0.98, limit * 1.02)
-    scores = np.where(near, 0.8, 0.3)
-    metric = METRICS.build(dict(type='ThresholdCalibration', evaluator=evaluator,
-                                out_file=str(tmp_path / 'deep/t.json'),
-                                provenance=dict(config='c')))
-    metric.dataset_meta = dict(sigmas=[0.05] * num_keypoints,
-                               keypoint_id2name={k: f'k{k}' for k in range(num_keypoints)})
-    metric.process(None, make_samples(num_keypoints, miss, scores, head_size=np.array([30.])))
-    got = metric.evaluate(60)
-    content = json.loads((tmp_path / 'deep/t.json').read_text())
-    assert content['thresholds'] == pytest.approx([0.55] * num_keypoints)
-    assert content['score_threshold'] == pytest.approx(0.8)
-    assert content['found_percent'] == pytest.approx(100 * near.mean(axis=0), abs=0.01)
-    assert got['retried'] == pytest.approx(100 * (~near).any(axis=1).mean())
-    assert content['keypoints'][1] == 'k1' and content['config'] == 'c' and not content['pooled']
-    assert content['persons'] == 60 and content['labelled'] == [60] * num_keypoints
-    assert read_thresholds(str(tmp_path / 'deep/t.json'))['score_threshold'] > 0.5
+def test_the_evaluators_own_figure_must_not_fall(tmp_path):
+    @METRICS.register_module(force=True)
+    class ContraryPCK(FlicPCK):
+        def compute_metrics(self, results):
+            return dict(PCK=100 - super().compute_metrics(results)['PCK'])
+
+    _, content = calibrate(tmp_path, make_samples(tmp_path, 11), dict(type='ContraryPCK'))
+    assert not any(content['thresholds'])
+    assert 'take PCK of all persons from' in content['verdict']
 
 
-def test_bad_arguments():
+def test_ap_is_left_out_for_a_part_of_the_persons(tmp_path):
+    samples = make_samples(tmp_path, 17)
+    evaluator = evaluators(tmp_path)[17]
+    _, content = calibrate(tmp_path, samples[:100], evaluator, sampled=True)
+    assert content['metrics'] is None and content['all']['persons'] == 100
+    assert any(content['thresholds'])
+
+
+def test_aims_and_seeds_reach_the_file(tmp_path):
+    samples = make_samples(tmp_path, 16)
+    files = [calibrate(tmp_path, samples, dict(type='PCKhAUC'), **options)[1] for options in (
+        dict(), dict(), dict(seed=1), dict(aim='gain', max_passes=2.5, confidence=0.9))]
+    assert files[0] == files[1] and files[0]['search'] != files[2]['search']
+    assert files[3]['search']['passes'] <= 2.5 < files[0]['search']['passes']
+    assert (files[3]['aim'], files[3]['max_passes'], files[3]['confidence']) == ('gain', 2.5, 0.9)
+
+
+def test_random_persons():
+    sampler = RandomPersons(range(100), 20, seed=3)
+    chosen = list(sampler)
+    assert len(sampler) == len(set(chosen)) == 20 and chosen == sorted(chosen)
+    assert chosen == list(RandomPersons(range(100), 20, seed=3)) != list(
+        RandomPersons(range(100), 20, seed=4))
+    assert list(RandomPersons(range(5), 20)) == [0, 1, 2, 3, 4]
+    shares = []
+    for rank in range(3):
+        sampler.rank, sampler.world_size = rank, 3
+        shares.append(list(sampler))
+        assert len(sampler) == len(shares[-1])
+    assert sorted(sum(shares, [])) == chosen
+
+
+def test_bad_arguments(tmp_path):
     def make(**kwargs):
         return METRICS.build(dict(type='ThresholdCalibration', out_file='t.json',
+                                  perturbations=TABLE,
                                   **{'evaluator': dict(type='PCKhAUC'), **kwargs}))
 
-    for kwargs, message in ((dict(criterion='best'), 'expected one of f1'),
-                            (dict(precision=0), 'precision 0'), (dict(recall=2), 'recall 2'),
+    for kwargs, message in ((dict(aim='best'), 'expected one of per-pass'),
+                            (dict(confidence=1), 'confidence 1'),
                             (dict(evaluator=[]), 'is empty'),
                             (dict(evaluator=dict(type='AUC')), 'AUC: calibration knows')):
         with pytest.raises(InputError, match=message):
             make(**kwargs)
     with pytest.raises(InputError, match='no person'):
         make().compute_metrics([])
+    samples = make_samples(tmp_path, 17)
     metric = make(evaluator=dict(type='CocoMetric'))
-    sample, = make_samples(17, np.ones((1, 17)), np.ones((1, 17)))
-    del sample['raw_ann_info']
+    metric.dataset_meta = dict(sigmas=np.full(17, SIGMA), dataset_name='none')
+    metric.process(None, samples[:2])
+    with pytest.raises(InputError, match='two images at least, got 1 image'):
+        metric.evaluate(2)
+    without = dict(samples[0])
+    del without['raw_ann_info']
     with pytest.raises(InputError, match='bbox_file=None'):
-        metric.process(None, [sample])
-    sample['pred_instances']['keypoints'] = np.zeros((1, 16, 2))
+        metric.process(None, [without])
+    pred = samples[0]['pred_instances']
+    pred['trial_keypoints'] = pred['trial_keypoints'][:, :, :16]
     with pytest.raises(InputError, match='do not fit'):
-        metric.process(None, [sample])
+        metric.process(None, samples[:1])
+    del pred['trial_keypoints']
+    with pytest.raises(InputError, match='ConditionalTopdownPoseEstimator'):
+        metric.process(None, samples[:1])
+
+
+SQUARES = '''
+import sys
+sys.path.insert(0, '{tests}')
+custom_imports = dict(imports=['mspose_plugin', 'colour_squares'])
+codec.update(heatmap_size=(64, 64), sigma=2)
+val_dataloader['batch_size'] = 20
+model = dict(
+    type='{type}',
+    data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0.] * 3, std=[1.] * 3),
+    backbone=dict(type='ColourBackbone'), head=dict(type='ColourHead', decoder=codec),
+    test_cfg=dict({test_cfg}))
+test_dataloader = val_dataloader
+test_evaluator = [dict(type='PCKhAUC'), *{evaluators}]
+'''
 
 
 @pytest.fixture(scope='module')
-def tiny(tmp_path_factory):
-    """Return a config with conditional testing, its untrained checkpoint and their folder."""
-    folder = tmp_path_factory.mktemp('tiny')
-    config = tiny_run.write_config(folder / 'tiny.py', tiny_run.write_mpii(folder / 'data'), '''
+def squares(tmp_path_factory):
+    """Return an oracle's config, its checkpoint and their folder; a third of the boxes is off."""
+    folder = tmp_path_factory.mktemp('squares')
+    data = tiny_run.write_mpii(folder / 'data', train=1, val=120)
+    path = data / 'annotations/mpii_val.json'
+    persons = json.loads(path.read_text())
+    for person in persons[::3]:
+        person['center'][0] = 25.
+    path.write_text(json.dumps([dict(person, scale=0.3) for person in persons]))
+
+    def config(name, kind='ConditionalTopdownPoseEstimator', test_cfg='', evaluators=()):
+        return tiny_run.write_config(folder / name, data, SQUARES.format(
+            tests=tiny_run.REPOSITORY / 'tests', type=kind, test_cfg=test_cfg,
+            evaluators=evaluators))
+
+    torch.save(dict(state_dict={'backbone.gain': torch.ones(1)}, meta={}), folder / 'a.pth')
+    return config, folder / 'a.pth', folder
+
+
+def evaluate(config, checkpoint, folder, *options):
+    """Return the metrics of ``tools/test.py``."""
+    done = tiny_run.run([tiny_run.TEST, config, checkpoint, '--out', 'm.json', '--cfg-options',
+                         *options], folder)
+    assert done.status == 0, done.err
+    return json.loads((folder / 'm.json').read_text())
+
+
+def test_the_tool_predicts_what_testing_gives(squares):
+    """Boxes that cut joints off: shifts find them, the file says so, tools/test.py agrees."""
+    make, checkpoint, folder = squares
+    config = make('plain.py', 'TopdownPoseEstimator')  # MMPose's is replaced for the calibration
+    done = tiny_run.run([TOOL, config, checkpoint], folder)
+    assert done.status == 0, done.err
+    content = json.loads((folder / 'thresholds.json').read_text())
+    assert content['verdict'].startswith('better on both halves: ')
+    assert content['verdict'] in done.out
+    assert 'model.test_cfg.conditional.thresholds=thresholds.json' in done.out
+    assert (0.1, 0, 1) in map(tuple, content['perturbations']), 'what is cut off lies to the right'
+    assert content['protocol']['checkpoint'] == str(checkpoint) and content['measure'] == 'PCKh@0.5'
+    assert len(content['candidates']) == 10 and content['all']['persons'] == 120
+    assert 25 < content['all']['retried_percent'] < 75, 'not everybody is tried again'
+
+    plain = evaluate(config, checkpoint, folder, 'randomness.seed=1')
+    assert plain == content['metrics_plain']
+    config = make('conditional.py', test_cfg="conditional=dict(thresholds='thresholds.json')",
+                  evaluators=[dict(type='TestingCost')])
+    tested = evaluate(config, checkpoint, folder, 'randomness.seed=2')
+    cost = {key: tested.pop(key) for key in list(tested) if key.startswith('cost/')}
+    assert tested == content['metrics'] and tested['PCKh'] > plain['PCKh'] + 1
+    assert cost['cost/passes'] == pytest.approx(content['all']['passes'])
+    assert cost['cost/retried'] == pytest.approx(content['all']['retried_percent'])
+
+
+def test_several_processes_write_the_same_file(squares):
+    make, checkpoint, folder = squares
+    config = make('a.py')
+    argv = [TOOL, config, checkpoint, '--shifts', '0.1', '--scales', '--max-persons', '75']
+    one = tiny_run.run([*argv, '--out', 'one.json'], folder)
+    assert one.status == 0, one.err
+    for done in tiny_run.run_ranks([*argv, '--out', 'two.json', '--launcher', 'pytorch'], folder):
+        assert done.status == 0, done.err
+    first, second = (json.loads((folder / name).read_text()) for name in ('one.json', 'two.json'))
+    assert first == second and first['all']['persons'] == 75
+    assert first['candidates'] == [[-0.1, 0, 1], [0.1, 0, 1], [0, -0.1, 1], [0, 0.1, 1]]
+
+
+def test_an_untrained_network_is_tested_once(tmp_path):
+    """The file that one tool writes is the one that the other takes."""
+    config = tiny_run.write_config(tmp_path / 'tiny.py', tiny_run.write_mpii(tmp_path / 'data'), '''
 model.update(type='ConditionalTopdownPoseEstimator', test_cfg=dict(
-    flip_test=True, conditional=dict(thresholds='thresholds.json', max_trials=2)))
-val_evaluator = dict(type='PCKhAUC', thr=2.)  # so wide that chance finds some
+    flip_test=True, conditional=dict(thresholds='thresholds.json', batch_size=3)))
 test_evaluator = [val_evaluator, dict(type='TestingCost')]
 ''')
     cfg = Config.fromfile(str(config))
     cfg.model.pop('test_cfg')
     torch.manual_seed(0)
-    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta={}), folder / 'a.pth')
-    return config, folder / 'a.pth', folder
-
-
-def test_calibrate_then_test(tiny):
-    """The file that one tool writes is the one that the other takes."""
-    config, checkpoint, folder = tiny
-    before = tiny_run.run([tiny_run.TEST, config, checkpoint], folder)
+    checkpoint = tmp_path / 'a.pth'
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta={}), checkpoint)
+    before = tiny_run.run([tiny_run.TEST, config, checkpoint], tmp_path)
     assert 'thresholds.json' in before.error and 'calibrate_thresholds.py' in before.error
-    done = tiny_run.run([TOOL, config, checkpoint, '--min-count', '1'], folder)
+    done = tiny_run.run([TOOL, config, checkpoint, '--shifts', '0.1', '--scales'], tmp_path)
     assert done.status == 0, done.err
-    assert 'model.test_cfg.conditional.thresholds=thresholds.json' in done.out
-    content = json.loads((folder / 'thresholds.json').read_text())
-    assert len(content['thresholds']) == 16 and content['persons'] == 4
-    assert content['found'] == 'PCKh@2' and content['keypoints'][0] == 'right_ankle'
-    assert content['checkpoint'] == str(checkpoint) and content['flip_test'] is True
-    for options, passes in (([], None), (['model.test_cfg.multi_scale=True',
-                                          'model.test_cfg.conditional=None'], 12),
-                            (['model.test_cfg.conditional.thresholds=9.'], 6)):
-        options = ['--cfg-options', *options] if options else []
-        done = tiny_run.run([tiny_run.TEST, config, checkpoint, '--out', 'm.json', *options],
-                            folder)
-        assert done.status == 0, done.err
-        metrics = json.loads((folder / 'm.json').read_text())
-        assert 'PCKh' in metrics
-        if passes is None:
-            passes = 2 + 2 * metrics['cost/trials']
-            assert metrics['cost/retried'] >= content['retried_percent'] > 0
-        assert metrics['cost/passes'] == pytest.approx(passes)
+    content = json.loads((tmp_path / 'thresholds.json').read_text())
+    assert content['thresholds'] == [0] * 16 and 'thresholds 0, every person' in done.out
+    assert content['protocol']['flip_test'] is True and content['all']['passes'] == 2
+    for options, passes in ((['randomness.seed=1'], 2), (
+            ['model.test_cfg.conditional.thresholds=9.'], 2 * 5), (
+            ['model.test_cfg.multi_scale=True', 'model.test_cfg.conditional=None'], 2 * 6)):
+        metrics = evaluate(config, checkpoint, tmp_path, *options)
+        assert 'PCKh' in metrics and metrics['cost/passes'] == passes
 
 
-def test_mistakes_are_said_in_one_line(tiny):
-    config, checkpoint, folder = tiny
-    folder = folder / 'mistakes'
-    for argv, message in (([config, 'no.pth'], 'no.pth'), ([config, checkpoint, '--out', 'a.txt'],
-                                                           'ending in .json'),
-                          ([config, checkpoint, '--cfg-options', 'val_evaluator=None'],
-                           'val_evaluator')):
+def test_mistakes_are_said_in_one_line(squares):
+    make, checkpoint, folder = squares
+    config, folder = make('a.py'), folder / 'mistakes'
+    for argv, message in (
+            ([config, 'no.pth'], 'no.pth'), ([config, checkpoint, '--out', 'a.txt'], '.json'),
+            ([config, checkpoint, '--shifts', '--scales'], 'one candidate at least'),
+            ([config, checkpoint, '--scales', '-1'], 'factor positive'),
+            ([config, checkpoint, '--max-persons', '1'], '2 or more'),
+            ([config, checkpoint, '--cfg-options', 'val_evaluator=None'], 'val_evaluator')):
         assert message in tiny_run.run([TOOL, *argv], folder).error

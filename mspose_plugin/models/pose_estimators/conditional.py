@@ -1,16 +1,21 @@
-"""What conditional testing does, as data: when to try again, where, and how to fuse the trials.
+"""Conditional testing as data: when to try again, where, and how the trials are fused.
 
 Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
-§4.1: a keypoint whose confidence is below tau_c is estimated again with location and scale
+§4.1: a keypoint whose confidence is below tau_c is estimated again with the person's location
 perturbed, the trials whose score is above tau_s are fused, and both thresholds come from the
-validation set. Which perturbations, in which order, how many, and how trials are fused the paper
-does not say: every such value below is this project's and an option.
+validation set. The paper adds that this may reduce accuracy. Which locations, in which order, how
+many, and how trials are fused it does not say: every such value below is this project's and an
+option, as are perturbed scales.
+
+Nothing here knows a network: :meth:`ConditionalTesting.run` asks a function for trials. In testing
+that function crops and predicts, in calibration it looks recorded trials up, so that what is
+calibrated is what is tested.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,8 +24,26 @@ from mspose_plugin.errors import InputError
 
 WHERE = 'test_cfg.conditional'
 REMEDY = 'write one with tools/calibrate_thresholds.py CONFIG CHECKPOINT --out FILE'
-PERTURBATIONS = ((0., 0., 0.85), (0., 0., 1.15), (-0.08, 0., 1.), (0.08, 0., 1.), (0., -0.08, 1.),
-                 (0., 0.08, 1.))
+PERTURBATIONS = ((-0.08, 0., 1.), (0.08, 0., 1.), (0., -0.08, 1.), (0., 0.08, 1.))
+
+
+class Outcome(NamedTuple):
+    """What conditional testing makes of a batch.
+
+    Args:
+        keypoints: ``[N, K, D]``, fused where the first estimate was below tau_c.
+        scores: ``[N, K]``, likewise.
+        trials: ``[N]``, extra estimates that each person took.
+        trial_keypoints: ``[1 + P, N, K, D]``, the first estimate and the trials in the order of
+            the perturbations, NaN for those that were not made.
+        trial_scores: ``[1 + P, N, K]``, likewise.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    trials: np.ndarray
+    trial_keypoints: np.ndarray
+    trial_scores: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +52,13 @@ class ConditionalTesting:
 
     Args:
         thresholds: tau_c, below which a keypoint is estimated again: ``[K]``, or ``[1]`` for all
-            keypoints. In a config also one number, or a file of ``calibrate_thresholds.py``. With
-            0 a keypoint never asks for another trial.
-        score_threshold: tau_s, above which a trial of a keypoint counts; not negative. In a config
-            the default is the file's, without a file 0.
+            keypoints. In a config also one number, or a file of ``calibrate_thresholds.py``, which
+            then also gives the other options, except for those that the config sets. With 0 a
+            keypoint never asks for another trial.
+        score_threshold: tau_s, above which a trial of a keypoint counts; not negative. Default: 0.
         perturbations: ``[P, 3]``, in this order: dx, dy (fractions of the padded box's width and
             height) and a scale factor. Boxes that leave the image altogether are passed over.
-            Default: scales 0.85 and 1.15, then shifts of 0.08 to the left, right, up and down.
+            Default: shifts of 0.08 to the left, right, up and down, at scale 1.
         max_trials: budget of a person, extra estimates at most. Default: all perturbations.
         trials_per_round: a person is done once each of its keypoints had a trial that reached
             tau_c; this is looked at after so many trials. Fewer cost less and leave less to fuse.
@@ -91,26 +114,61 @@ class ConditionalTesting:
         if 'thresholds' not in options:
             raise InputError(f'{WHERE}.thresholds is missing: give numbers or a file; {REMEDY}')
         if isinstance(options['thresholds'], str):
-            file = read_thresholds(options['thresholds'])
-            options = {**file, **options, 'thresholds': file['thresholds']}
+            options = {**read_thresholds(options.pop('thresholds')), **options}
         return cls(**options)
 
     def below(self, scores: np.ndarray) -> np.ndarray:
         """Return which keypoints are below tau_c.
 
         Args:
-            scores: ``[K]``; a NaN is below.
+            scores: ``[..., K]``; a NaN is below every threshold but 0.
 
         Raises:
             InputError: the model has another number of keypoints than there are thresholds.
         """
-        if len(self.thresholds) not in (1, len(scores)):
+        if len(self.thresholds) not in (1, scores.shape[-1]):
             raise InputError(f'{WHERE}.thresholds has {len(self.thresholds)} values, the model '
-                             f'predicts {len(scores)} keypoints; {REMEDY}')
-        return ~(scores >= self.thresholds)
+                             f'predicts {scores.shape[-1]} keypoints; {REMEDY}')
+        return (self.thresholds > 0) & ~(scores >= self.thresholds)
+
+    def run(self, keypoints: np.ndarray, scores: np.ndarray, sides: np.ndarray,
+            possible: np.ndarray,
+            estimate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> Outcome:
+        """Try again where the first estimates are below tau_c, round by round, and fuse.
+
+        Args:
+            keypoints: first estimates ``[N, K, D]`` in image pixels.
+            scores: their confidences ``[N, K]``.
+            sides: ``[N]``, longer side of the padded boxes in image pixels.
+            possible: ``[N, P]``, bool, which perturbed boxes can be looked at.
+            estimate: takes indices of persons ``[n]`` and of perturbations ``[n]``, returns
+                keypoints ``[n, K, D]`` and scores ``[n, K]``.
+
+        Raises:
+            InputError: as :meth:`below`.
+        """
+        size = len(self.perturbations)
+        all_keypoints = np.full((1 + size, *keypoints.shape), np.nan, keypoints.dtype)
+        all_scores = np.full((1 + size, *scores.shape), np.nan, scores.dtype)
+        all_keypoints[0], all_scores[0] = keypoints, scores
+        low = self.below(scores)
+        unsolved, trials = low.copy(), np.zeros(len(scores), int)
+        step = self.trials_per_round or size
+        for first in range(0, size, step):
+            wanted = unsolved.any(axis=1, keepdims=True) & possible[:, first:first + step]
+            trials += wanted.sum(axis=1)
+            who, which = np.nonzero(wanted)
+            if len(who):
+                at = 1 + first + which, who
+                all_keypoints[at], all_scores[at] = estimate(who, first + which)
+            unsolved &= self.below(all_scores[1 + first:1 + first + step]).all(axis=0)
+        fused, confidence = keypoints.copy(), scores.copy()
+        fused[low], confidence[low] = self.fuse(
+            all_keypoints[:, low], all_scores[:, low], sides[np.nonzero(low)[0]])
+        return Outcome(fused, confidence, trials, all_keypoints, all_scores)
 
     def fuse(self, keypoints: np.ndarray, scores: np.ndarray,
-             side: float) -> tuple[np.ndarray, np.ndarray]:
+             sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fuse trials, keypoint by keypoint.
 
         Each trial whose score exceeds tau_s is backed by those that agree with it, itself among
@@ -120,9 +178,9 @@ class ConditionalTesting:
         between two places. Where no score exceeds tau_s, the most confident trial is the result.
 
         Args:
-            keypoints: ``[T, K, D]`` in image pixels.
+            keypoints: ``[T, K, D]`` in image pixels; K keypoints of any persons.
             scores: ``[T, K]``; those that are not finite never count.
-            side: longer side of the padded box in image pixels.
+            sides: ``[K]``, longer side of each one's padded box in image pixels.
 
         Returns:
             Keypoints ``[K, D]`` and scores ``[K]``.
@@ -130,7 +188,7 @@ class ConditionalTesting:
         rank = np.where(np.isfinite(scores), scores, -np.inf)
         votes = np.where(rank > self.score_threshold, rank, 0.)
         apart = np.linalg.norm(keypoints[:, None, :, :2] - keypoints[None, ..., :2], axis=-1)
-        agree = apart <= self.agreement * side  # [T, T, K]
+        agree = apart <= self.agreement * sides  # [T, T, K]
         backing = np.where(votes > 0, (agree * votes).sum(axis=1), 0.)
         backed = backing >= backing.max(axis=0) - 1e-6
         best = np.where(backed, rank, -np.inf).argmax(axis=0), np.arange(scores.shape[1])
@@ -145,17 +203,22 @@ class ConditionalTesting:
 
 
 def read_thresholds(path: str) -> dict[str, Any]:
-    """Return ``thresholds`` and ``score_threshold`` of a file of ``calibrate_thresholds.py``.
+    """Return the options in a file of ``calibrate_thresholds.py``, ``thresholds`` among them.
 
     Raises:
         InputError: no such file, empty, or not such a file.
     """
     content = read_json(path, f'{WHERE}.thresholds file', REMEDY)
-    if (not isinstance(content, dict) or numbers(content.get('thresholds'), (None, )) is None
-            or not content['thresholds'] or numbers(content.get('score_threshold'), ()) is None):
-        raise InputError(f'{WHERE}.thresholds file {path!r} has no thresholds (a list of numbers) '
-                         f'and score_threshold (a number); {REMEDY}')
-    return {key: content[key] for key in ('thresholds', 'score_threshold')}
+    names = [f.name for f in fields(ConditionalTesting)]
+    options = {key: value for key, value in content.items() if key in names and value is not None
+               } if isinstance(content, dict) else {}
+    try:
+        if not {'thresholds', 'score_threshold'} <= set(options):
+            raise InputError('it has no thresholds (a list of numbers) and score_threshold')
+        ConditionalTesting(**options)
+    except InputError as e:
+        raise InputError(f'{WHERE}.thresholds file {path!r}: {e}; {REMEDY}') from e
+    return options
 
 
 def _require(condition: Any, name: str, value: Any, expected: str) -> None:

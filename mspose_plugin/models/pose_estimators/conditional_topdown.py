@@ -1,7 +1,7 @@
 """Conditional testing and multi-scale testing for any top-down heatmap model.
 
 Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
-§4.1. ``conditional`` says what of it is the paper's; ``multi_scale`` is the baseline's way.
+§4.1 and §4.3. ``conditional`` and ``multi_scale`` say what of them is the paper's.
 """
 from __future__ import annotations
 
@@ -36,12 +36,17 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
     ``test_cfg`` takes, beside MMPose's entries:
 
     - ``conditional`` (dict): see :class:`ConditionalTesting`. Default: None.
+    - ``output_trials`` (bool): predictions also carry ``trial_keypoints`` ``[1, 1 + P, K, D]`` and
+      ``trial_scores`` ``[1, 1 + P, K]``, the first estimate and every perturbation's, NaN for
+      trials that were not made; calibration records them. Default: False.
     - ``multi_scale`` (dict | bool): ``dict(scales=(...))``, or True for 0.8, 0.9 ... 1.3. Heatmaps
       of all scales are averaged before they are decoded, in conditional trials too. Default: None.
     - ``image_loader`` (dict): arguments of ``LoadImageChecked`` for reading images again, such as
       ``backend_args``. Default: None.
     - ``use_udp`` (bool): how the pipeline's ``TopdownAffine`` crops. Default: None, True with
       ``UDPHeatmap`` alone.
+    - ``border`` (Sequence[float]): that of the pipeline's ``BorderedTopdownAffine``. Default:
+      black, as MMPose's ``TopdownAffine``.
 
     Both read the original image again, by its path. For arrays (MMPose's inference API) the test
     pipeline must begin with ``KeepOriginalImage``.
@@ -67,7 +72,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         if self.scales != (1., ) and (not hasattr(decoder, 'heatmap_size')
                                       or getattr(decoder, 'heatmap_type', '') == 'combined'):
             raise InputError('test_cfg.multi_scale averages heatmaps, which the head\'s decoder '
-                             f'{type(decoder).__name__} does not decode; leave it away')
+                             f'{type(decoder).__name__} does not decode; omit it')
         self._loader = LoadImageChecked(**self.test_cfg.get('image_loader') or {})
         use_udp = self.test_cfg.get('use_udp')
         self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
@@ -97,11 +102,10 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
 
     def _look_again(self, inputs: Tensor,
                     data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
-        crops = Recropper(inputs, data_samples, self.data_preprocessor, self._use_udp, self._loader)
+        crops = Recropper(inputs, data_samples, self.data_preprocessor, self._use_udp, self._loader,
+                          self.test_cfg.get('border', (0., 0., 0.)))
         results = self._estimate(inputs, data_samples, crops.boxes, crops)
-        trials = [0] * len(results)
-        if self.conditional is not None:
-            trials = self._try_again(results, crops)
+        trials = [0] * len(results) if self.conditional is None else self._try_again(results, crops)
         passes = len(self.scales) * (2 if self.test_cfg.get('flip_test') else 1)
         for sample, count in zip(results, trials):
             sample.pred_instances.num_trials = np.asarray([count])
@@ -113,7 +117,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         """Predict from ``inputs``, the crops of ``boxes``, and their other scales."""
         if self.scales == (1., ):
             return super().predict(inputs, samples)
-        mean = HeatmapMean(self._use_udp)
+        mean = HeatmapMean(0.5 if self._use_udp else getattr(self.head.decoder, 'cell_offset', 0.))
         for scale in self.scales:
             scaled = inputs if scale == 1 else crops.crop(
                 [box.perturbed(0, 0, scale) for box in boxes])[0]
@@ -135,58 +139,33 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             raise InputError(f'test_cfg.multi_scale: {type(self.head).__name__} gives no heatmaps')
         return torch.stack([field.heatmaps for field in preds[1]])
 
-    def _try_again(self, results: list[PoseDataSample], crops: Recropper) -> list[int]:
-        """Run and fuse the trials of the persons below tau_c; return how many each one took."""
-        cfg = self.conditional
-        people = [_Trials(sample, cfg) for sample in results]
-        step, size = cfg.trials_per_round or len(cfg.perturbations), cfg.batch_size or len(results)
-        for first in range(0, len(cfg.perturbations), step):
-            boxes = [crops.boxes[i].perturbed(*p) for i, person in enumerate(people)
-                     if person.pending for p in cfg.perturbations[first:first + step]]
-            boxes = [box for box in boxes if crops.sees_image(box)]
+    def _try_again(self, results: list[PoseDataSample], crops: Recropper) -> np.ndarray:
+        """Try again and fuse where ``conditional`` says so; return each person's trials."""
+        cfg, size = self.conditional, self.conditional.batch_size or len(results)
+
+        def estimate(who: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            boxes = [crops.boxes[i].perturbed(*cfg.perturbations[p]) for i, p in zip(who, which)]
+            trials = []
             for at in range(0, len(boxes), size):
                 chunk = boxes[at:at + size]
-                trials = self._estimate(*crops.crop(chunk), chunk, crops)
-                for box, trial in zip(chunk, trials):
-                    people[box.index].add(trial)
-        for person, box in zip(people, crops.boxes):
-            person.finish(float(box.scale.max()))
-        return [len(person.scores) - 1 for person in people]
+                trials += self._estimate(*crops.crop(chunk), chunk, crops)
+            return _predictions(trials)
+
+        sides = np.array([box.scale.max() for box in crops.boxes])
+        out = cfg.run(*_predictions(results), sides, crops.see_image(cfg.perturbations), estimate)
+        for i, pred in enumerate(sample.pred_instances for sample in results):
+            follows = np.array_equal(pred.keypoints_visible, pred.keypoint_scores, equal_nan=True)
+            pred.keypoints, pred.keypoint_scores = out.keypoints[i, None], out.scores[i, None]
+            if follows:  # as MMPose sets it where the codec predicts no visibility
+                pred.keypoints_visible = pred.keypoint_scores
+            if self.test_cfg.get('output_trials'):
+                pred.trial_keypoints = out.trial_keypoints[None, :, i]
+                pred.trial_scores = out.trial_scores[None, :, i]
+        return out.trials
 
 
-class _Trials:
-    """The estimates of one person, the first among them.
-
-    Args:
-        sample: with the first estimate, which :meth:`finish` replaces by the fused one.
-        cfg: when to try again and how to fuse.
-    """
-
-    def __init__(self, sample: PoseDataSample, cfg: ConditionalTesting) -> None:
-        self.pred, self.cfg = sample.pred_instances, cfg
-        self.keypoints, self.scores = [self.pred.keypoints[0]], [self.pred.keypoint_scores[0]]
-        self.low = cfg.below(self.scores[0])
-        self.unsolved = self.low.copy()
-
-    @property
-    def pending(self) -> bool:
-        """Whether a keypoint has had no estimate that reaches tau_c."""
-        return bool(self.unsolved.any())
-
-    def add(self, trial: PoseDataSample) -> None:
-        """Take in another estimate."""
-        self.keypoints.append(trial.pred_instances.keypoints[0])
-        self.scores.append(trial.pred_instances.keypoint_scores[0])
-        self.unsolved &= self.cfg.below(self.scores[-1])
-
-    def finish(self, side: float) -> None:
-        """Write the fused keypoints where the first estimate was below tau_c."""
-        if len(self.scores) == 1:
-            return
-        keypoints, scores = self.cfg.fuse(np.stack(self.keypoints), np.stack(self.scores), side)
-        pred = self.pred
-        follows = np.array_equal(pred.keypoints_visible, pred.keypoint_scores, equal_nan=True)
-        pred.keypoints = np.where(self.low[:, None], keypoints, self.keypoints[0])[None]
-        pred.keypoint_scores = np.where(self.low, scores, self.scores[0])[None]
-        if follows:  # as MMPose sets it where the codec predicts no visibility
-            pred.keypoints_visible = pred.keypoint_scores
+def _predictions(samples: Sequence[PoseDataSample]) -> tuple[np.ndarray, np.ndarray]:
+    """Return keypoints ``[n, K, D]`` and scores ``[n, K]``."""
+    preds = [sample.pred_instances for sample in samples]
+    return (np.concatenate([pred.keypoints for pred in preds]),
+            np.concatenate([pred.keypoint_scores for pred in preds]))

@@ -1,7 +1,8 @@
 """Multi-scale testing: heatmaps of larger and smaller crops, averaged in one frame.
 
-The baseline that Ke et al. (ECCV 2018, §4.1) compare conditional testing with averages 6 scales.
-Which ones the paper does not say: ``SCALES`` is this project's default.
+The hourglass that Ke et al. (ECCV 2018, §4.3) compare their single-scale MSS-net with is tested at
+six scales. Which ones, and how they are combined, the paper does not say: ``SCALES`` and the mean
+are this project's.
 """
 from __future__ import annotations
 
@@ -41,16 +42,15 @@ def scales_from_cfg(cfg: Any) -> tuple[float, ...]:
     return tuple(np.unique(values).tolist())
 
 
-def to_reference(heatmaps: Tensor, scale: float, use_udp: bool) -> tuple[Tensor, Tensor]:
+def to_reference(heatmaps: Tensor, scale: float, cell_offset: float) -> tuple[Tensor, Tensor]:
     """Sample the heatmaps of a scaled crop at the pixels of the unscaled one.
 
-    Both crops have the same centre, which lies at ``size / 2`` of the heatmaps, with unbiased data
-    processing at ``(size - 1) / 2``.
+    Both crops have the same centre, which lies at ``size / 2 - cell_offset`` of the heatmaps.
 
     Args:
         heatmaps: ``[B, K, H, W]`` of crops whose box is ``scale`` times the reference's.
         scale: the factor; below 1 the crop does not reach the reference's border.
-        use_udp: whether crops and codec follow UDP.
+        cell_offset: the codec's, see ``GaussianHeatmap``; 0.5 with unbiased data processing.
 
     Returns:
         Heatmaps ``[B, K, H, W]`` in the reference's frame, 0 where the crop saw nothing, and its
@@ -59,7 +59,7 @@ def to_reference(heatmaps: Tensor, scale: float, use_udp: bool) -> tuple[Tensor,
     height, width = heatmaps.shape[-2:]
     axes = []
     for size in (height, width):
-        center = (size - 1) / 2 if use_udp else size / 2
+        center = size / 2 - cell_offset
         at = torch.arange(size, dtype=torch.float32, device=heatmaps.device)
         at = (at - center) / scale + center
         axes.append(2 * at / max(size - 1, 1) - 1)
@@ -75,17 +75,17 @@ class HeatmapMean:
     """Mean over scales, at each pixel of those that saw it.
 
     Args:
-        use_udp: as for :func:`to_reference`.
+        cell_offset: as for :func:`to_reference`.
     """
 
-    def __init__(self, use_udp: bool) -> None:
-        self.use_udp = use_udp
+    def __init__(self, cell_offset: float) -> None:
+        self.cell_offset = cell_offset
         self.total: Tensor | float = 0.
         self.coverage: Tensor | float = 0.
 
     def add(self, heatmaps: Tensor, scale: float) -> None:
         """Add the heatmaps ``[B, K, H, W]`` of one scale."""
-        heatmaps, coverage = to_reference(heatmaps.float(), scale, self.use_udp)
+        heatmaps, coverage = to_reference(heatmaps.float(), scale, self.cell_offset)
         self.total, self.coverage = self.total + heatmaps, self.coverage + coverage
 
     def result(self) -> Tensor:

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmpose.datasets.transforms import PackPoseInputs, TopdownAffine
+from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.datasets.transforms.formatting import image_to_tensor
 from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from mspose_plugin.datasets.transforms import LoadImageChecked
+from mspose_plugin.datasets.transforms import BorderedTopdownAffine, LoadImageChecked
 from mspose_plugin.errors import InputError
 
 FIELD = 'original_image'
@@ -89,30 +89,42 @@ class Recropper:
         preprocessor: the model's ``data_preprocessor``.
         use_udp: as ``TopdownAffine``'s.
         loader: reads image files.
+        border: colour outside the image, as ``BorderedTopdownAffine``'s.
     """
 
     def __init__(self, inputs: Tensor, data_samples: Sequence[PoseDataSample],
-                 preprocessor: nn.Module, use_udp: bool, loader: LoadImageChecked) -> None:
+                 preprocessor: nn.Module, use_udp: bool, loader: LoadImageChecked,
+                 border: Sequence[float] = (0., 0., 0.)) -> None:
         self.inputs, self.samples = inputs, data_samples
         self.preprocessor, self.loader = preprocessor, loader
         width, height = data_samples[0].metainfo['input_size']
-        self.affine = TopdownAffine((int(width), int(height)), use_udp)
+        self.affine = BorderedTopdownAffine((int(width), int(height)), use_udp, border)
         self.boxes = [Box(i, np.asarray(s.metainfo['input_center'], np.float32),
                           np.asarray(s.metainfo['input_scale'], np.float32))
                       for i, s in enumerate(data_samples)]
         self._images: dict[str | int, np.ndarray] = {}
 
-    def sees_image(self, box: Box) -> bool:
-        """Return whether a box has a size and shares an area with its image."""
-        height, width = self.samples[box.index].metainfo['ori_shape'][:2]
-        first, last = box.center - box.scale / 2, box.center + box.scale / 2
-        return bool((box.scale > 0).all() and (last > 0).all() and (first < (width, height)).all())
+    def see_image(self, perturbations: np.ndarray) -> np.ndarray:
+        """Return which perturbed boxes have a size and share an area with their image.
+
+        Args:
+            perturbations: ``[P, 3]`` as for :meth:`Box.perturbed`.
+
+        Returns:
+            ``[N, P]``, bool.
+        """
+        scales = np.stack([box.scale for box in self.boxes])[:, None]
+        centers = np.stack([box.center for box in self.boxes])[:, None]
+        sizes = np.array([s.metainfo['ori_shape'][1::-1] for s in self.samples])[:, None]
+        centers = centers + scales * perturbations[:, :2]
+        halves = scales * perturbations[:, 2:] / 2
+        return ((halves > 0) & (centers + halves > 0) & (centers - halves < sizes)).all(axis=-1)
 
     def crop(self, boxes: Sequence[Box]) -> tuple[Tensor, list[PoseDataSample]]:
         """Cut boxes.
 
         Args:
-            boxes: of any persons of the batch; what lies outside an image is black, as in MMPose.
+            boxes: of any persons of the batch; what lies outside an image gets the border's colour.
 
         Returns:
             Normalised inputs ``[n, C, H, W]`` on the model's device, and a sample for each with the

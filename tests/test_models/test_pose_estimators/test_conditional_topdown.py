@@ -64,7 +64,8 @@ def test_without_options_it_is_its_parent(test_cfg):
 @pytest.mark.parametrize('codec', ['msra', 'udp'])
 @pytest.mark.parametrize('input_size', [(96, 96), (96, 128)])
 def test_every_trial_finds_the_same_place(codec, input_size):
-    perturbations = [*PERTURBATIONS, (0.11, -0.07, 0.9), (-0.1, 0.1, 1.3)]
+    perturbations = [*PERTURBATIONS, (0, 0, 0.85), (0, 0, 1.15),
+                     (0.11, -0.07, 0.9), (-0.1, 0.1, 1.3)]
     model = build(dict(conditional=dict(thresholds=2., perturbations=perturbations)), codec,
                   input_size)
     trials = spy(model)
@@ -109,25 +110,25 @@ def test_only_persons_below_threshold_cost_passes(flip):
     model = build(test_cfg)
     keypoints, _, trials = run(model, image, *boxes)
     times = 2 if flip else 1
-    assert trials == [0, 6, 0]
-    assert model.backbone.count == (3 + 6) * times
+    assert trials == [0, 4, 0]
+    assert model.backbone.count == (3 + 4) * times
     assert max(model.backbone.batches) <= 4
     plain, _, _ = run(build(FLIP if flip else {}), image, *boxes)
     assert np.array_equal(keypoints[[0, 2]], plain[[0, 2]])
     results = inference_topdown(model, image, np.array(boxes))
     passes = [int(r.pred_instances.num_passes[0]) for r in results]
-    assert passes == [times, 7 * times, times]
+    assert passes == [times, 5 * times, times]
 
     metric = METRICS.build(dict(type='TestingCost'))
     metric.process(None, [r.to_dict() for r in results])
     assert metric.evaluate(3) == pytest.approx({
-        'cost/trials': 2, 'cost/passes': 3 * times, 'cost/retried': 100 / 3})
+        'cost/trials': 4 / 3, 'cost/passes': 7 / 3 * times, 'cost/retried': 100 / 3})
 
 
 @pytest.mark.parametrize('options,expected', [
-    (dict(max_trials=3), 3), (dict(max_trials=100), 6), (dict(max_trials=1), 1),
-    (dict(trials_per_round=4), 6), (dict(trials_per_round=None), 6),
-    (dict(batch_size=1), 6), (dict(batch_size=1000), 6)])
+    (dict(max_trials=3), 3), (dict(max_trials=100), 4), (dict(max_trials=1), 1),
+    (dict(trials_per_round=3), 4), (dict(trials_per_round=None), 4),
+    (dict(batch_size=1), 4), (dict(batch_size=1000), 4)])
 def test_budget(options, expected):
     model = build(dict(conditional=dict(thresholds=2., **options)))
     _, _, trials = run(model, draw(), BOX, BOX + 5)
@@ -146,6 +147,30 @@ def test_a_person_is_done_once_every_keypoint_reached_its_threshold():
 def test_threshold_zero_never_asks():
     model = build(dict(conditional=dict(thresholds=[0.5, 0.5, 0])))
     assert run(model, draw(peaks=(1, 1, 0.1)))[2] == [0]
+    cfg = ConditionalTesting(thresholds=[0, 0.1])  # heatmaps may be negative everywhere
+    assert cfg.below(np.array([[-0.2, -0.2], [np.nan, np.nan]])).tolist() == [[False, True]] * 2
+
+
+@pytest.mark.parametrize('step', [None, 1, 2])
+def test_trials_are_recorded_and_replayed(step):
+    """What a run with every trial recorded says is what testing without recording does."""
+    points = [POINTS[0], POINTS[1], (265., 140.)]  # the third is right of the padded box
+    options = dict(thresholds=[0.5, 0.5, 0.7], perturbations=[(-0.2, 0, 1), (9, 0, 1), (0.2, 0, 1),
+                                                             (0, 0, 1.5)], trials_per_round=step)
+    record = build(dict(conditional=dict(options, thresholds=9., trials_per_round=None),
+                        output_trials=True))
+    result, = inference_topdown(record, draw(points), BOX[None])
+    keypoints = np.asarray(result.pred_instances.trial_keypoints)
+    scores = np.asarray(result.pred_instances.trial_scores)
+    assert keypoints.shape == (1, 5, 3, 2) and scores.shape == (1, 5, 3)
+    assert np.isnan(keypoints[0, 2]).all() and np.isfinite(keypoints[0, [0, 1, 3, 4]]).all()
+    assert np.allclose(keypoints[0, 4], points, atol=0.5)
+    outcome = ConditionalTesting(**options).run(
+        keypoints[:, 0], scores[:, 0], np.array([150.]), np.isfinite(keypoints[:, 1:, 0, 0]),
+        lambda who, which: (keypoints[who, 1 + which], scores[who, 1 + which]))
+    tested, confidence, trials = run(build(dict(conditional=options)), draw(points))
+    assert np.array_equal(outcome.keypoints, tested) and np.array_equal(outcome.scores, confidence)
+    assert outcome.trials.tolist() == trials == [{None: 3, 1: 2, 2: 3}[step]]
 
 
 @pytest.mark.parametrize('agreement', [0., 0.05, 100.])
@@ -156,7 +181,7 @@ def test_fusion_equals_the_formula(agreement):
     scores = rng.uniform(0, 1, (7, 5)).astype(np.float32)
     scores[:, 4] = rng.uniform(0, 0.4, 7)  # no trial of the fifth counts
     scores[2, 1] = np.nan
-    fused, confidence = cfg.fuse(keypoints, scores, 200.)
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(5, 200.))
     for k in range(5):
         good = [t for t in range(7) if scores[t, k] > 0.4]
         near = {t: [j for j in good if np.hypot(*(keypoints[t, k] - keypoints[j, k])) <=
@@ -176,9 +201,9 @@ def test_a_confident_mistake_is_outvoted():
     cfg = ConditionalTesting(thresholds=[0.5])
     keypoints = np.array([[[10, 10]], [[90, 90]], [[11, 10]], [[10, 12]]], np.float32)
     scores = np.array([[0.4], [0.7], [0.4], [0.4]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, 100.)
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(1, 100.))
     assert fused[0] == pytest.approx([31 / 3, 32 / 3], abs=1e-4) and confidence[0] < 0.5
-    fused, _ = cfg.fuse(keypoints[:2], scores[:2], 100.)
+    fused, _ = cfg.fuse(keypoints[:2], scores[:2], np.full(1, 100.))
     assert fused[0].tolist() == [90, 90]
 
 
@@ -186,7 +211,7 @@ def test_fusion_of_scores_that_are_not_numbers():
     cfg = ConditionalTesting(thresholds=[0.5])
     keypoints = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     scores = np.array([[np.nan, np.nan, 0.2], [np.nan, 0.3, np.inf]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, 10.)
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(3, 10.))
     assert fused.tolist() == [[0, 1], [8, 9], [4, 5]]
     assert np.isnan(confidence[0]) and confidence[1:].tolist() == pytest.approx([0.3, 0.2])
 
@@ -262,7 +287,7 @@ def test_persons_at_the_border_and_outside(test_cfg):
     assert np.isfinite(scores).all()
     assert np.abs(keypoints[0] - POINTS).max() < 0.5
     if 'conditional' in test_cfg:
-        assert trials == [6, 6, 6, 0, 0]
+        assert trials == [4, 4, 4, 0, 0]
 
 
 def test_perturbations_that_leave_the_image_are_passed_over():
@@ -297,7 +322,7 @@ def test_grey_array_and_whole_image():
     grey = draw(peaks=(1, 0, 0))[..., 0]
     result, = inference_topdown(model, grey)
     assert np.abs(result.pred_instances.keypoints[0] - POINTS[0]).max() < 2
-    assert result.pred_instances.num_trials[0] == 6
+    assert result.pred_instances.num_trials[0] == 4
 
 
 def test_an_image_is_read_once_for_a_batch(tmp_path):
@@ -394,7 +419,7 @@ def test_msshead_on_the_hourglass(tmp_path):
     source = build(input_size=(64, 64))
     model.cfg, model.dataset_meta = source.cfg, source.dataset_meta
     keypoints, _, trials = run(model, write(tmp_path / 'a.png'), BOX, BOX + 5)
-    assert keypoints.shape == (2, 3, 2) and trials == [6, 6]
+    assert keypoints.shape == (2, 3, 2) and trials == [4, 4]
 
 
 def test_output_heatmaps_and_chosen_keypoints():
@@ -434,9 +459,11 @@ def test_bad_options_are_said_in_one_line(conditional, message):
 
 @pytest.mark.parametrize('text,message', [
     ('', 'is empty'), ('{', 'is not JSON'), ('[]', 'has no thresholds'),
-    ('{}', 'has no thresholds'), ('{"thresholds": [], "score_threshold": 0}', 'has no thresholds'),
-    ('{"thresholds": [0.1, "a"], "score_threshold": 0}', 'has no thresholds'),
-    ('{"thresholds": [0.1]}', 'has no thresholds')])
+    ('{}', 'has no thresholds'),
+    ('{"thresholds": [], "score_threshold": 0}', 'thresholds=.*expected'),
+    ('{"thresholds": [0.1, "a"], "score_threshold": 0}', 'thresholds=.*expected'),
+    ('{"thresholds": [0.1]}', 'has no thresholds'),
+    ('{"thresholds": [0.1], "score_threshold": 0, "agreement": -1}', 'agreement=-1')])
 def test_broken_threshold_files(tmp_path, text, message):
     path = tmp_path / 't.json'
     path.write_text(text)
@@ -451,8 +478,15 @@ def test_threshold_file_and_options_beside_it(tmp_path):
     path.write_text(json.dumps(dict(thresholds=[0.1, 0.2, 0.3], score_threshold=0.25, x=1)))
     cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path)))
     assert cfg.thresholds.tolist() == [0.1, 0.2, 0.3] and cfg.score_threshold == 0.25
+    assert np.array_equal(cfg.perturbations, PERTURBATIONS) and cfg.trials_per_round is None
     cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), score_threshold=0.5))
     assert cfg.score_threshold == 0.5
+    path.write_text(json.dumps(dict(
+        thresholds=[0.1], score_threshold=0.25, perturbations=[[0.1, 0, 1], [0, 0, 1.2]],
+        trials_per_round=1, agreement=0.02, gain=3)))
+    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), agreement=0.2, max_trials=1))
+    assert cfg.perturbations.tolist() == [[0.1, 0, 1]] and cfg.trials_per_round == 1
+    assert cfg.agreement == 0.2, 'what the config sets overrides the file'
 
 
 def test_wrong_number_of_thresholds():
