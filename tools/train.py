@@ -1,7 +1,7 @@
 """Train a model: ``python tools/train.py CONFIG``.
 
 Takes the arguments of MMPose's own ``tools/train.py``. Differences: ``--amp`` also works without
-a GPU (bfloat16), missing data and a ``--resume`` with nothing to resume are said in one line.
+a GPU, missing data and a ``--resume`` with nothing to resume are said in one line.
 """
 import argparse
 import os.path as osp
@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.checkpoint_io import find_latest_checkpoint
+from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
 from mspose_plugin.engine.resume_checks import check_intact, find_intact_checkpoint
 from mspose_plugin.engine.work_dir_lock_hook import lock_work_dir
 from mspose_plugin.errors import InputError
@@ -30,8 +31,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='continue from this checkpoint, or from the last one in the work '
                         'directory; "intact" passes over checkpoints that are damaged')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision: float16 '
-                        'with loss scaling on a GPU, bfloat16 on a CPU that has it')
+    parser.add_argument('--amp', action='store_true', help='automatic mixed precision: bfloat16 '
+                        'where the device computes it, otherwise float16 with loss scaling on a '
+                        'GPU and float32 on a CPU')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate during '
                         'training')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate '
@@ -44,6 +46,7 @@ def main() -> None:
     args = parse_args()
     cfg = cli.load_config(args)
     if args.no_validate:
+        check_schedule_without_validation(cfg)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         use_amp(cfg)
@@ -74,10 +77,24 @@ def use_amp(cfg: Config) -> None:
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     kind = getattr(kind, '__name__', kind)
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
-        raise InputError(f'--amp does not go with optim_wrapper.type={kind!r}; leave --amp away')
-    if kind != 'AutocastOptimWrapper':
-        gpu = torch.cuda.is_available()
-        cfg.optim_wrapper.type = 'AmpOptimWrapper' if gpu else 'AutocastOptimWrapper'
+        raise InputError(f'--amp does not go with optim_wrapper.type={kind!r}; omit --amp')
+    gpu = torch.cuda.is_available()
+    if kind == 'OptimWrapper' and gpu and not fast_bfloat16('cuda'):
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    elif kind == 'OptimWrapper' or kind == 'AmpOptimWrapper' and not gpu:
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):  # AmpOptimWrapper's own
+            cfg.optim_wrapper.pop(key, None)
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+
+
+def check_schedule_without_validation(cfg: Config) -> None:
+    """Raise :class:`InputError` where the schedule goes by the validation's figures."""
+    schedulers = cfg.get('param_scheduler') or []
+    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+        if str(scheduler.type).startswith('ReduceOnPlateau'):
+            raise InputError(f'--no-validate: {scheduler.type} lowers the learning rate by the '
+                             f'validation\'s {scheduler.get("monitor", "loss")} and would never '
+                             'do so; omit --no-validate, or set another param_scheduler')
 
 
 def checkpoint_to_resume(resume: str, work_dir: str) -> str:
