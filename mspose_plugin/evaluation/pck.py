@@ -178,7 +178,9 @@ def pckh(pred: np.ndarray, gt: np.ndarray, head_size: np.ndarray, visible: np.nd
         Percentages: ``Head`` ... ``Ankle`` (left/right means), ``PCKh`` and ``PCKh@0.1`` (over all
         labelled joints but pelvis and thorax), ``PCKh-mean`` (plain mean of those 14 joints),
         ``AUC`` (trapezoid of ``PCKh`` over 0, 0.01 ... 0.5, divided by 0.5) and ``AUC-mean``. A
-        joint that is never labelled is left out of means; NaN where nothing is left.
+        joint that is never labelled is left out of means; NaN where nothing is left. ``PCKh`` and
+        ``AUC`` are the "Total" and AUC of MPII's toolkit (evalMPII); its "Head" is the mean of
+        head top and upper neck, while ``Head``, as in published validation tables, is the head top.
 
     Raises:
         InputError: as :func:`normalized_distances`, or not 16 joints.

@@ -1,9 +1,11 @@
 """FLIC from both formats: conventions, boxes, splits and messages."""
+import logging
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 from scipy.io import savemat
@@ -128,6 +130,21 @@ def test_persons_left_out(tmp_path):
     scale = np.full(N, 2.2)
     scale[3] = 0
     assert [d['id'] for d in build(write_h5(tmp_path / 'x.h5', scale=scale))] == [0, 1, 2, 4, 5]
+
+
+def test_persons_with_nothing_to_learn_from(tmp_path):
+    joints = people()
+    joints[1] += 5000
+    path = write_h5(tmp_path / 'x.h5', joints)
+    lines, logger = [], MMLogger.get_current_instance()
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logger.addHandler(handler)
+    assert len(build(path)) == len(build(path, test_mode=True)) == N
+    logger.removeHandler(handler)
+    assert len(lines) == 1 and '1 of 6 persons have no labelled keypoint in their box' in lines[0]
+    with pytest.raises(InputError, match='6 of 6 persons have no labelled keypoint'):
+        build(write_h5(tmp_path / 'y.h5', people() - 5000))
 
 
 def test_persons_of_one_frame_share_the_image_id(tmp_path):
