@@ -30,7 +30,7 @@ from .checks import numbers, read_json, read_mat, report_unlearnable, require_fo
 NUM_JOINTS = 16
 IMAGES_HELP = ('download mpii_human_pose_v1.tar.gz from http://human-pose.mpi-inf.mpg.de and '
                'unpack it to data/mpii/images')
-SYNTHETIC_HELP = 'or try configs/demo/, which train on synthetic people'
+SYNTHETIC_HELP = 'or try synthetic people: python tools/demo.py'
 ANN_HELP = ('put the files of https://download.openmmlab.com/mmpose/datasets/mpii_annotations.tar '
             f'(MPII as prepared for MMPose) into data/mpii/annotations and {IMAGES_HELP}; '
             f'{SYNTHETIC_HELP}')

@@ -239,7 +239,7 @@ def test_missing_files(root):
         build(root)
     (root / 'ann.json').unlink()
     with pytest.raises(InputError, match='ann.json.*not found.*data/mpii/annotations.*'
-                                         'configs/demo/') as e:
+                                         'tools/demo.py') as e:
         build(root)
     assert '\n' not in str(e.value)
 
