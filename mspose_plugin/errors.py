@@ -20,9 +20,10 @@ _MEANINGS = (
     (r'DataLoader timed out after ([\d.]+) seconds',
      r'no batch of data for \1 seconds: shared memory is full, or the storage does not answer; '
      f'{_MORE_ROOM}, or raise default_hooks.loader_timeout.seconds'),
-    (r'DataLoader worker \(pid\S* ([\d, ]+)\) (?:is|exited) ((?:killed|unexpectedly)[\w: ]*)',
-     rf'data-loading process \1 ended (\2); if memory ran out, {_MORE_ROOM}; a training continues '
-     'with --resume'),
+    (r'DataLoader worker \(pid\S* ([\d, ]+)\) (is killed by signal: \w[\w ]+\w|exited '
+     r'unexpectedly)',
+     rf'data-loading process \1 \2; if memory ran out, {_MORE_ROOM}; a training continues with '
+     '--resume'),
     (r'(?i)connection (?:closed|reset) by peer|broken pipe|ncclRemoteError',
      'another process of this run has ended; its message says why'),
 )

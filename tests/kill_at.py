@@ -1,6 +1,7 @@
-"""Run a tool that is killed (SIGKILL) at its n-th step of writing a file: ``kill_at.py N TOOL …``.
+"""Run a tool that is killed (SIGKILL) at its n-th step of saving: ``kill_at.py N TOOL …``.
 
-A step is the first half of a write, a flush to disk, a rename or a removal. ``N = 0`` kills never.
+A step is the first half of a write, a flush to disk, a rename, a removal or the end of a
+validation, before its figures are used. ``N = 0`` kills never.
 The metric improves with every epoch, so that every epoch also writes a best checkpoint.
 """
 import builtins
@@ -15,6 +16,7 @@ from mspose_plugin import checkpoint_io
 from mspose_plugin.evaluation import PCKhAUC
 
 left = int(sys.argv[1])
+FSYNC = os.fsync
 
 
 def step() -> None:
@@ -52,7 +54,7 @@ class HalfWritten:
 def counted(function):
     """Die before the call, not after."""
     def wrapper(*args, **kwargs):
-        if '.pth' in str(args[0]) or 'last_checkpoint' in str(args[0]) or function is os.fsync:
+        if '.pth' in str(args[0]) or 'last_checkpoint' in str(args[0]) or function is FSYNC:
             step()
         return function(*args, **kwargs)
     return wrapper
@@ -62,7 +64,14 @@ checkpoint_io.open = lambda path, mode, *args: (
     HalfWritten(path, mode, *args) if 'w' in mode else builtins.open(path, mode, *args))
 for name in ('fsync', 'replace', 'remove', 'unlink'):
     setattr(os, name, counted(getattr(os, name)))
-PCKhAUC.compute_metrics = lambda self, results: dict(
-    PCKh=float(MessageHub.get_current_instance().get_info('epoch')))
+
+
+def compute_metrics(self, results):
+    """Die before the figure, which is the number of the epoch, is there."""
+    step()
+    return dict(PCKh=float(MessageHub.get_current_instance().get_info('last_validation_epoch')))
+
+
+PCKhAUC.compute_metrics = compute_metrics
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name='__main__')

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -11,7 +11,6 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop
 from mmpose.registry import HOOKS
-from torch import Tensor, nn
 
 from mspose_plugin.checkpoint_io import (
     AtomicLocalBackend,
@@ -20,13 +19,12 @@ from mspose_plugin.checkpoint_io import (
 )
 from mspose_plugin.errors import InputError
 
+from .fitting import EXTRA_STATE, load_fitting, load_for_prediction, weights_in
 from .resume_checks import bare, check_resumable, non_finite, refuse_non_finite
 from .together import raise_together
 
 OUTDATED = 'outdated_ckpts'
 """Key of mmengine's message hub: checkpoints that may go once a newer one is complete."""
-EXTRA_STATE = '_extra_state'
-"""End of PyTorch's name for what a module saves beside its tensors."""
 
 
 class _LaterRemoval:
@@ -59,7 +57,7 @@ class AtomicCheckpointHook(CheckpointHook):
         super().before_train(runner)
         # A resumed run may have a validation to make up for. mmengine writes its score into the
         # last checkpoint only where it knows of one.
-        self.last_ckpt = runner.message_hub.runtime_info.get('last_ckpt')
+        self.last_ckpt = self._written = runner.message_hub.runtime_info.get('last_ckpt')
         if is_main_process():
             for folder in {self.out_dir, runner.work_dir}:
                 remove_unfinished(folder)
@@ -78,12 +76,12 @@ class AtomicCheckpointHook(CheckpointHook):
         """
         broken = next(non_finite(checkpoint['state_dict'], self._ignored), None)
         if broken:
-            meta, last = checkpoint['meta'], find_latest_checkpoint(runner.work_dir)
+            meta = checkpoint['meta']
             raise InputError(
                 f'training stopped: weights not finite (first {broken}) after epoch '
                 f'{meta["epoch"]}, step {meta["iter"]}, and not saved; lower the learning rate or '
                 'clip gradients (optim_wrapper.clip_grad)'
-                + (f'; the last good checkpoint is {last}' if last else ''))
+                + (f'; the last good checkpoint is {self._written}' if self._written else ''))
 
     def _note_outdated(self, runner, path: str) -> None:
         """Plan a removal. Every checkpoint written before it knows of it, for a resumed run."""
@@ -157,59 +155,9 @@ class AtomicCheckpointHook(CheckpointHook):
         if is_main_process():
             AtomicLocalBackend().put_text(self.last_ckpt,
                                           osp.join(runner.work_dir, 'last_checkpoint'))
+        self._written = self.last_ckpt
         if not isinstance(self.file_backend, _LaterRemoval):
             self._remove_outdated(runner)
-
-
-def load_fitting(model: nn.Module, state_dict: Mapping[str, Tensor], name: str,
-                 remedy: str = 'use the config that the checkpoint was trained with',
-                 extra_allowed: bool = False) -> list[str]:
-    """Load weights into a model, all of them or none.
-
-    Args:
-        model (nn.Module): the model; its own hooks may rename old keys, as MMPose's do.
-        state_dict (Mapping[str, Tensor]): weights; a ``module.`` prefix is ignored.
-        name (str): what the weights are called in the message.
-        remedy (str): end of the message. Defaults to the remedy for a whole model's checkpoint.
-        extra_allowed (bool): let the weights have tensors that the model lacks. Defaults to False.
-
-    A missing ``_extra_state`` (what a module notes beside its weights) is no fault: checkpoints
-    from before the module noted it lack it, and the module keeps its own.
-
-    Returns:
-        list[str]: the tensors that the model lacks.
-
-    Raises:
-        InputError: tensors missing, unexpected or of another shape; the first of each is named.
-    """
-    given = {str(k).removeprefix('module.'): v for k, v in state_dict.items()}
-    own = model.state_dict()
-    try:
-        missing, extra = model.load_state_dict(given, strict=False)
-        missing = [key for key in missing if not key.endswith(EXTRA_STATE)]
-        if not missing and (extra_allowed or not extra):
-            return extra
-        error = None
-    except (RuntimeError, AttributeError, TypeError) as e:
-        missing = [k for k in own if k not in given and not k.endswith(EXTRA_STATE)]
-        extra = [k for k in given if k not in own]
-        error = e
-
-    def shape(tensors: Mapping, key: str) -> tuple | str:
-        return tuple(getattr(tensors[key], 'shape', ())) or type(tensors[key]).__name__
-
-    problems = []
-    for what, keys in (
-        ('missing', missing),
-        ('unexpected', [] if extra_allowed else extra),
-        ('of another shape', [k for k in own if k in given and shape(own, k) != shape(given, k)]),
-    ):
-        if keys:
-            sizes = (f' (checkpoint {shape(given, keys[0])}, model {shape(own, keys[0])})'
-                     if what == 'of another shape' else '')
-            problems.append(f'{len(keys)} tensors {what}, first {keys[0]}{sizes}')
-    raise InputError(f'{name} does not fit the model: {"; ".join(problems) or error}; {remedy}'
-                     ) from error
 
 
 @HOOKS.register_module()
@@ -232,23 +180,21 @@ class CheckpointFitHook(Hook):
             checkpoint (dict): the loaded checkpoint.
 
         Raises:
-            InputError: see :func:`load_fitting` and
+            InputError: see :func:`~mspose_plugin.engine.fitting.load_fitting` and
                 :func:`~mspose_plugin.engine.resume_checks.check_resumable`; or a tensor is not
                 finite.
         """
         training = isinstance(runner._train_loop, BaseLoop)  # a dict until it is used
         name = f'checkpoint {runner._load_from or find_latest_checkpoint(runner.work_dir)}'
-        weights = checkpoint.get('state_dict', checkpoint) if isinstance(
-            checkpoint, Mapping) else checkpoint
-        if not isinstance(weights, Mapping):
-            raise InputError(f'{name} holds a {type(weights).__name__} in place of a '
-                             'state_dict; check the path')
         model = bare(runner.model)
+        if not training:
+            load_for_prediction(model, checkpoint, name)
+            return
+        weights = weights_in(checkpoint, name)
         refuse_non_finite(weights, name, model)
-        if training and not runner._resume:
+        if not runner._resume:
             for key in [key for key in weights if str(key).endswith(EXTRA_STATE)]:
                 del weights[key]
             return
-        if training:
-            check_resumable(checkpoint, name, runner)
+        check_resumable(checkpoint, name, runner)
         load_fitting(model, weights, name)

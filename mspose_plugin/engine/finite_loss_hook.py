@@ -7,7 +7,6 @@ from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 
-from mspose_plugin.checkpoint_io import find_latest_checkpoint
 from mspose_plugin.errors import InputError
 
 from .together import raise_together
@@ -62,7 +61,7 @@ class FiniteLossHook(Hook):
             return
         fault = None
         if self._run >= self.patience:
-            last = find_latest_checkpoint(runner.work_dir)
+            last = runner.message_hub.runtime_info.get('last_ckpt')
             fault = (f'training stopped: loss not finite in {self._run} steps in a row, '
                      f'{self._first}; lower the learning rate or clip gradients '
                      '(optim_wrapper.clip_grad)'

@@ -22,7 +22,7 @@ from torch import nn
 from mspose_plugin.convert import weights_of
 from mspose_plugin.errors import InputError
 
-from .checkpoint_hooks import load_fitting
+from .fitting import load_fitting
 
 
 @WEIGHT_INITIALIZERS.register_module('Pretrained')

@@ -128,9 +128,9 @@ def _optimizer_faults(wrapper: OptimWrapper, state: Any) -> Iterator[str]:
     own = wrapper.state_dict()
     yield from _unlike({k: v for k, v in own.items() if k != 'state'}, state, 'optimizer')
     if isinstance(state, Mapping) and not (
-            isinstance(state.get('state'), Mapping)
+            isinstance(state.get('param_groups'), list) and isinstance(state.get('state'), Mapping)
             and all(isinstance(value, Mapping) for value in state['state'].values())):
-        yield 'optimizer.state, expected a dict of dicts'
+        yield 'optimizer, expected a dict of param_groups (a list) and state (a dict of dicts)'
 
 
 def _unlike(own: Any, given: Any, path: str) -> Iterator[str]:
@@ -144,13 +144,14 @@ def _unlike(own: Any, given: Any, path: str) -> Iterator[str]:
         for key, value in own.items():
             if key in given:
                 yield from _unlike(value, given[key], f'{path}.{key}')
-            elif key == 'param_groups':
-                yield f'{path} has no {key}'
+            elif isinstance(value, Real | tuple) and not isinstance(value, bool) and (
+                    key != 'initial_lr'):  # set by a scheduler, which need not have been there
+                yield f'{path} has no {key}, which the config needs'
     elif isinstance(own, list | tuple):
         if not isinstance(given, list | tuple):
             yield f'{path} is a {type(given).__name__}, expected a list'
         elif len(own) != len(given):
-            yield f'{path} has {len(given)} entries, expected {len(own)}'
+            yield f'{path} has {len(given)} entries, the config makes {len(own)}'
         else:
             for i, (a, b) in enumerate(zip(own, given)):
                 yield from _unlike(a, b, f'{path}[{i}]')

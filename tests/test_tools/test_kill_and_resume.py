@@ -1,21 +1,19 @@
 """SIGKILL at any step of writing a checkpoint, and at any time; ``--resume`` carries on."""
-import random
-import re
 import signal
-import time
+from collections import Counter
 from pathlib import Path
 
 import mmpose
 import pytest
 import tiny_run
 import torch
+from kill_random import RESUMED, Trials, epochs_on_disk, finished_epochs, weights
 
 from mspose_plugin.checkpoint_io import load_checkpoint_file
 
 KILL_AT = str(Path(tiny_run.__file__).with_name('kill_at.py'))
 MMPOSE_TRAIN = str(Path(mmpose.__file__).parent / '.mim/tools/train.py')
-STEPS = 18  # of an epoch: five files written in three steps each, and what is removed
-RESUMED = re.compile(r'resumed epoch: (\d+), iter: (\d+)')
+STEPS = 18  # of an epoch: five files in three steps each, a validation, what is removed
 
 
 @pytest.fixture(scope='module')
@@ -24,25 +22,6 @@ def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp('data')
     data = tiny_run.write_mpii(folder / 'mpii', train=4, val=2)
     return tiny_run.write_config(folder / 'tiny.py', data)
-
-
-def epochs_on_disk(work: Path) -> list[int]:
-    """Return the epochs whose checkpoint has its name."""
-    return sorted(int(p.stem.split('_')[1]) for p in work.glob('epoch_*.pth'))
-
-
-def finished_epochs(work: Path) -> list[int]:
-    """Return the same when no run is at work; every checkpoint must be readable."""
-    for path in work.glob('*.pth'):
-        assert path.name.startswith('.') or 'state_dict' in load_checkpoint_file(path), path
-    return epochs_on_disk(work)
-
-
-def weights(work: Path, epoch: int) -> dict:
-    """Return the weights and optimizer state after an epoch."""
-    checkpoint = load_checkpoint_file(work / f'epoch_{epoch}.pth')
-    momentum = {i: s['momentum_buffer'] for i, s in checkpoint['optimizer']['state'].items()}
-    return {**checkpoint['state_dict'], **momentum}
 
 
 def test_kill_at_every_step_of_writing(config, tmp_path):
@@ -76,6 +55,8 @@ def test_kill_at_every_step_of_writing(config, tmp_path):
     assert not list(work.glob('.*')), 'unfinished files were not cleared'
     assert finished_epochs(work) == [last - 1, last]
     assert [p.name for p in work.glob('best_*.pth')] == [f'best_PCKh_epoch_{last}.pth']
+    said = load_checkpoint_file(work / f'epoch_{last}.pth')['message_hub']['runtime_info']
+    assert said['best_score'] == last
 
     # the same as if nothing had happened, to the last bit
     calm = tmp_path / 'calm'
@@ -87,20 +68,33 @@ def test_kill_at_every_step_of_writing(config, tmp_path):
     assert all(torch.equal(ours[k], theirs[k]) for k in ours)
 
 
-def test_kill_at_random_moments(config, tmp_path):
-    work, rng = tmp_path / 'run', random.Random(0)
-    argv = [tiny_run.TRAIN, config, '--work-dir', work, '--cfg-options', 'train_cfg.max_epochs=999']
-    epoch = 0
-    for i in range(3):
-        process = tiny_run.start([*argv, *(['--resume'] if epoch else [])], tmp_path / 'cwd')
-        deadline = time.monotonic() + 120
-        while max(epochs_on_disk(work), default=0) <= epoch and process.is_alive():
-            assert time.monotonic() < deadline
-            time.sleep(.02)
-        time.sleep(rng.random() / 2)
-        process.kill()
-        done = tiny_run.finish(process, tmp_path / 'cwd')
-        assert done.status == -signal.SIGKILL, done.err
-        found = [int(e) for e, _ in RESUMED.findall(done.out)]
-        assert found == ([epoch] if i else [])
-        epoch = finished_epochs(work)[-1]
+# steps 1-3 write epoch_1.pth, 4-6 last_checkpoint, 7 is the validation; then the best checkpoint
+# and, once more, epoch_1.pth follow
+@pytest.mark.parametrize('at', [7, 8, 11])
+def test_kill_between_the_last_save_and_its_validation(config, tmp_path, at):
+    work = tmp_path / 'run'
+    argv = [tiny_run.TRAIN, config, '--work-dir', work, '--cfg-options', 'train_cfg.max_epochs=1']
+    done = tiny_run.run([KILL_AT, at, *argv], tmp_path / 'cwd')
+    assert done.status == -signal.SIGKILL and epochs_on_disk(work) == [1], done.err
+    said = load_checkpoint_file(work / 'epoch_1.pth')['message_hub']['runtime_info']
+    assert 'best_score' not in said
+    done = tiny_run.run([KILL_AT, 0, *argv, '--resume'], tmp_path / 'cwd')
+    assert done.status == 0 and 'validating now' in done.out, done.err
+    said = load_checkpoint_file(work / 'epoch_1.pth')['message_hub']['runtime_info']
+    best = work / 'best_PCKh_epoch_1.pth'
+    assert (said['best_score'], said['best_ckpt']) == (1, str(best)) and best.is_file()
+    # now it is known
+    done = tiny_run.run([KILL_AT, 0, *argv, '--resume'], tmp_path / 'cwd')
+    assert done.status == 0 and 'validating now' not in done.out, done.err
+
+
+@pytest.mark.parametrize('processes', [
+    1, pytest.param(2, marks=pytest.mark.skipif(
+        torch.cuda.is_available(), reason='needs one GPU for each process'))])
+def test_kill_at_random_moments(config, tmp_path, processes):
+    """A few trials of ``kill_random.py``, which can be run for longer."""
+    trials = Trials(config, tmp_path, processes)
+    for _ in range(2):
+        trials.trial()
+    assert trials.seen == Counter(trials=2), trials.seen
+    assert trials.same_as_undisturbed()
