@@ -78,10 +78,11 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
             checkpoint = torch.load(f, map_location=map_location, weights_only=False,
                                     pickle_module=restricted_pickle)
     except restricted_pickle.Refused as e:
+        what = ' '.join(str(e).split())[:200]
         raise UnsafeCheckpointError(
-            f'checkpoint {path}: refused, its pickle asks for {e}, which a checkpoint has no need '
-            'of and which could run code or use up the machine; take a file from a source that '
-            'you trust, or ask for one saved with '
+            f'checkpoint {path}: refused, its pickle asks for {what}, which no checkpoint needs '
+            'and which could run code or use up the machine; take a file from a source that you '
+            'trust, or ask for one saved with '
             "torch.save(dict(state_dict=model.state_dict()), 'clean.pth')") from None
     except (InputError, torch.OutOfMemoryError):
         raise
@@ -276,7 +277,14 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
         """Write bytes to ``filepath`` through a temporary file in the same folder."""
-        path = Path(os.path.realpath(filepath))  # a link stays a link
+        try:
+            self._put(obj, Path(os.path.realpath(filepath)))  # a link stays a link
+        except OSError as e:  # a full disk does not say of which file
+            if e.errno:
+                e.filename = e.filename or str(filepath)
+            raise
+
+    def _put(self, obj: bytes | memoryview, path: Path) -> None:
         if path.exists() and not path.is_file():
             super().put(obj, path)  # a device or a pipe; a folder is an error there
             return

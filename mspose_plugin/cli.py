@@ -19,8 +19,8 @@ from .paths import check_writable_file, check_writable_folder
 
 DOWNLOADS = {
     'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
-            '{root}images/, MMPose\'s annotation files (mpii_train.json, mpii_val.json, '
-            'mpii_gt_val.mat ...) into {root}annotations/',
+            '{root}images/, MMPose\'s annotation files (mpii_*.json, mpii_gt_val.mat) into '
+            '{root}annotations/',
     'flic': 'FLIC (examples.mat and images/, from the FLIC site) into {root}',
     'coco': 'train2017/, val2017/ (or test2017/) and annotations/ from the COCO site into {root}, '
             'a detector\'s boxes (MMPose\'s COCO page links them) into '
@@ -159,13 +159,15 @@ class _KeyValues(DictAction):
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that MMPose's ``train.py`` and ``test.py`` have in common."""
     parser.add_argument('config', help='config file')
-    parser.add_argument('--work-dir', help='where logs and checkpoints go '
+    parser.add_argument('--work-dir', type=writable_folder,
+                        help='where logs and checkpoints go '
                         '(default: work_dirs/<name of the config>)')
-    parser.add_argument('--show-dir', help='save drawn predictions in this folder')
+    parser.add_argument('--show-dir', type=writable_folder,
+                        help='save drawn predictions in this folder')
     parser.add_argument('--show', action='store_true', help='show predictions in a window')
-    parser.add_argument('--interval', type=int, default=1, help='draw every n-th sample '
+    parser.add_argument('--interval', type=positive_int, default=1, help='draw every n-th sample '
                         '(default: 1)')
-    parser.add_argument('--wait-time', type=float, default=1, help='seconds a window stays '
+    parser.add_argument('--wait-time', type=number(0), default=1, help='seconds a window stays '
                         '(default: 1)')
     _add_cfg_options(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'],
@@ -324,9 +326,6 @@ def _remedy(dataset_type: str | type, root: str) -> str:
     where = osp.join(root, '')
     for name, what in DOWNLOADS.items():
         if name in _name(dataset_type).lower():
-            if 'synthetic' in root:
-                return (f'make it: python tools/make_synthetic.py --layout {name} --out {root} '
-                        '--train 2000 --val 500')
-            return (f'put {what.format(root=where)}, or try configs/demo/, which train on '
-                    'synthetic people')
+            return (f'put {what.format(root=where)}, or try synthetic people: '
+                    'python tools/demo.py')
     return 'check data_root, ann_file and data_prefix in the config'

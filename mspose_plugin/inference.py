@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import mimetypes
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from types import SimpleNamespace
@@ -28,20 +27,14 @@ from mmengine.runner import CheckpointLoader
 from mmpose.apis import inference as mmpose_inference
 from mmpose.apis.inferencers import base_mmpose_inferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
-from mmpose.models.pose_estimators.base import BasePoseEstimator
 from torch import nn
 
 from .datasets.transforms.loading import MAX_BROKEN_RUN, LoadImageChecked, to_bgr
-from .engine.checkpoint_hooks import load_fitting
+from .engine.fitting import load_for_prediction
 from .errors import InputError
 from .paths import backend_of
 
-REMEDY = ('use the config that the checkpoint was trained with, or set model.test_cfg.strict=False '
-          'to load what fits')
-_NOT_IN_PREDICTION = re.compile(r'^data_preprocessor\.|loss|_extra_state$')
-_PARTS = ('backbone', 'neck', 'head')
 _source = ContextVar('source', default='the checkpoint')
-_load_what_fits = infer._load_checkpoint_to_model
 
 
 def adapt() -> str:
@@ -74,50 +67,17 @@ def _open_for_size(path: str) -> SimpleNamespace:
 # ---------------------------------------------------------------- weights
 
 
-def load_weights(model: nn.Module, checkpoint: Any, name: str) -> None:
-    """Load a checkpoint for prediction: all tensors that the model has, in their shapes.
-
-    Tensors that the model lacks are let through where they play no part in a prediction (of a
-    loss, mean and deviation of older releases' ``data_preprocessor``), and in a detector.
-
-    Args:
-        model (nn.Module): the model; ``strict=False`` in its ``test_cfg`` loads what fits, with
-            mmengine's warning about the rest. Defaults to ``strict=True``.
-        checkpoint (Any): what was read from the file.
-        name (str): what the checkpoint is called in messages.
-
-    Raises:
-        InputError: not a checkpoint; tensors missing, of another shape or of another architecture.
-    """
-    weights = checkpoint
-    if isinstance(checkpoint, Mapping):
-        weights = checkpoint.get('state_dict', checkpoint)
-    if not isinstance(weights, Mapping):
-        raise InputError(f'{name} holds a {type(weights).__name__} in place of a state_dict; '
-                         'check the path')
-    if not (getattr(model, 'test_cfg', None) or {}).get('strict', True):
-        _load_what_fits(model, checkpoint)
-        return
-    extra = load_fitting(model, weights, name, REMEDY, extra_allowed=True)
-    if isinstance(model, BasePoseEstimator):
-        extra = [key for key in extra
-                 if key.startswith(_PARTS) and not _NOT_IN_PREDICTION.search(key)]
-        if extra:
-            raise InputError(f'{name} does not fit the model: {len(extra)} tensors unexpected, '
-                             f'first {extra[0]}; {REMEDY}')
-
-
 def load_checkpoint(model: nn.Module, filename: str, map_location: Any = None,
                     *args: Any, **kwargs: Any) -> Mapping:
     """Stand in for mmengine's function of this name, where a model is loaded for prediction."""
     checkpoint = CheckpointLoader.load_checkpoint(filename, map_location)
-    load_weights(model, checkpoint, f'checkpoint {filename}')
+    load_for_prediction(model, checkpoint, f'checkpoint {filename}')
     return checkpoint
 
 
 def _load_checkpoint_to_model(model: nn.Module, checkpoint: Any, *args: Any,
                               **kwargs: Any) -> Mapping:
-    load_weights(model, checkpoint, _source.get())
+    load_for_prediction(model, checkpoint, _source.get())
     return checkpoint
 
 

@@ -153,6 +153,8 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
     'option': ('a=1', [Bad('a', 'KEY=VALUE'), Bad('default_hooks.logger.interval.x=1', 'error')]),
 }
 """Slot: its good value, and the bad ones."""
+ARGUMENT_TYPES = {'picture', 'json', 'folder', 'count', 'size', 'seed', 'fraction', 'device'}
+"""Slots that an argument type of ``mspose_plugin.cli`` checks, wherever they are."""
 
 
 def write_good(where: Path) -> None:

@@ -175,9 +175,10 @@ def test_what_is_no_checkpoint(base, tmp_path, content):
 
 
 def test_training_from_other_weights_is_not_affected():
-    from mmengine.runner import runner
+    from mmengine.runner import checkpoint, runner
 
-    assert runner._load_checkpoint_to_model is inference._load_what_fits
+    assert runner._load_checkpoint_to_model is checkpoint._load_checkpoint_to_model
+    assert checkpoint._load_checkpoint_to_model.__module__ == 'mmengine.runner.checkpoint'
 
 
 # ---------------------------------------------------------------- inputs of an inferencer
