@@ -27,7 +27,7 @@ from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.errors import InputError
-from mspose_plugin.evaluation.calibration import AIMS
+from mspose_plugin.evaluation.threshold_search import AIMS
 from mspose_plugin.paths import check_writable_file
 
 

@@ -18,78 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.dataset import DefaultSampler
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
-from mmengine.registry import DATA_SAMPLERS
 from mmpose.evaluation import CocoMetric
 from mmpose.registry import METRICS
 
 from mspose_plugin.errors import InputError
 
+from .measures import PckMeasure, SimilarityMeasure
 from .metrics import PckMetric, to_array
 from .threshold_search import AIMS, CERTAINTY, Recording, Search
 
 NOT_FOR_METRICS = ('gt_fields', 'pred_fields', 'gt_instance_labels')
-
-
-class PckMeasure:
-    """PCK or PCKh: a keypoint within the threshold counts 1, any other 0.
-
-    Args:
-        metric: the evaluator that says so.
-    """
-
-    def __init__(self, metric: PckMetric) -> None:
-        """Take the name from the evaluator."""
-        self.metric, self.headline = metric, metric.headline
-        self.name = f'{metric.title}@{metric.thr:g}'
-
-    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return true positions ``[n, K, 2]``, the distance that is 1 and weights ``[n, K]``."""
-        self.metric.process(None, [sample])
-        label = self.metric.results.pop()
-        counts = np.zeros(label['visible'].shape)
-        counts[:, list(self.metric.scored)] = 1
-        norms = label['norm'][:, None]
-        known = ~np.isnan(norms)
-        return (label['gt'], np.where(known, norms, 1.) * np.ones_like(counts),
-                counts * label['visible'] * known)
-
-    def credit(self, distances: np.ndarray) -> np.ndarray:
-        """Return 1 for distances within the threshold."""
-        return (distances <= self.metric.thr).astype(float)
-
-
-class SimilarityMeasure:
-    """COCO: the mean over persons of the similarity (OKS) of their labelled keypoints.
-
-    Args:
-        sigmas: ``[K]``, the data set's.
-    """
-
-    name, headline = 'mean OKS', 'AP'
-
-    def __init__(self, sigmas: Sequence[float]) -> None:
-        """Keep the sigmas."""
-        self.sigmas = np.asarray(sigmas, dtype=float)
-
-    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As :meth:`PckMeasure.labels`."""
-        area = (sample.get('raw_ann_info') or {}).get('area')
-        if area is None:
-            raise InputError('calibration on COCO needs annotated persons, not detections: set '
-                             'val_dataloader.dataset.bbox_file=None')
-        truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
-        visible = to_array(sample['gt_instances']['keypoints_visible'])
-        visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)
-        weights = visible / np.maximum(visible.sum(axis=1, keepdims=True), 1)
-        # similarity = exp(-d^2 / (2 area (2 sigma)^2))
-        return truth, np.ones_like(weights) * 2 * self.sigmas * np.sqrt(max(area, 1)), weights
-
-    def credit(self, distances: np.ndarray) -> np.ndarray:
-        """Return the similarity."""
-        return np.exp(-distances**2 / 2)
 
 
 @METRICS.register_module()
@@ -279,30 +219,6 @@ class ThresholdCalibration(BaseMetric):
                 return (f'the best options found take {self.measure.headline} of all persons from '
                         f'{once:.4f} to {again:.4f}')
         return None
-
-
-@DATA_SAMPLERS.register_module()
-class RandomPersons(DefaultSampler):
-    """The same random persons of a data set in every run, each once.
-
-    Args:
-        dataset: the data set.
-        count: how many persons; all where there are fewer.
-        seed: of the choice.
-    """
-
-    def __init__(self, dataset: Any, count: int, seed: int = 0) -> None:
-        """Choose the persons."""
-        super().__init__(dataset, shuffle=False, round_up=False, seed=seed)
-        self.chosen = np.sort(np.random.default_rng(seed).permutation(len(dataset))[:count])
-
-    def __iter__(self):
-        """Iterate over this process's share."""
-        return iter(self.chosen[self.rank::self.world_size].tolist())
-
-    def __len__(self) -> int:
-        """Return the size of this process's share."""
-        return len(self.chosen[self.rank::self.world_size])
 
 
 def write_json(path: str, content: Mapping[str, Any]) -> None:

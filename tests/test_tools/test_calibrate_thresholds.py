@@ -9,8 +9,8 @@ import torch
 from mmengine.config import Config
 from mmpose.registry import METRICS, MODELS
 
+from mspose_plugin.datasets.samplers import RandomPersons
 from mspose_plugin.errors import InputError
-from mspose_plugin.evaluation.calibration import RandomPersons
 from mspose_plugin.evaluation.metrics import FlicPCK
 from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
 

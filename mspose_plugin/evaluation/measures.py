@@ -1,0 +1,70 @@
+"""How accurate single keypoints are, in the data sets' own terms."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mspose_plugin.errors import InputError
+
+from .metrics import PckMetric, to_array
+
+
+class PckMeasure:
+    """PCK or PCKh: a keypoint within the threshold counts 1, any other 0.
+
+    Args:
+        metric: the evaluator that says so.
+    """
+
+    def __init__(self, metric: PckMetric) -> None:
+        """Take the name from the evaluator."""
+        self.metric, self.headline = metric, metric.headline
+        self.name = f'{metric.title}@{metric.thr:g}'
+
+    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return true positions ``[n, K, 2]``, the distance that is 1 and weights ``[n, K]``."""
+        self.metric.process(None, [sample])
+        label = self.metric.results.pop()
+        counts = np.zeros(label['visible'].shape)
+        counts[:, list(self.metric.scored)] = 1
+        norms = label['norm'][:, None]
+        known = ~np.isnan(norms)
+        return (label['gt'], np.where(known, norms, 1.) * np.ones_like(counts),
+                counts * label['visible'] * known)
+
+    def credit(self, distances: np.ndarray) -> np.ndarray:
+        """Return 1 for distances within the threshold."""
+        return (distances <= self.metric.thr).astype(float)
+
+
+class SimilarityMeasure:
+    """COCO: the mean over persons of the similarity (OKS) of their labelled keypoints.
+
+    Args:
+        sigmas: ``[K]``, the data set's.
+    """
+
+    name, headline = 'mean OKS', 'AP'
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        """Keep the sigmas."""
+        self.sigmas = np.asarray(sigmas, dtype=float)
+
+    def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As :meth:`PckMeasure.labels`."""
+        area = (sample.get('raw_ann_info') or {}).get('area')
+        if area is None:
+            raise InputError('calibration on COCO needs annotated persons, not detections: set '
+                             'val_dataloader.dataset.bbox_file=None')
+        truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
+        visible = to_array(sample['gt_instances']['keypoints_visible'])
+        visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)
+        weights = visible / np.maximum(visible.sum(axis=1, keepdims=True), 1)
+        # similarity = exp(-d^2 / (2 area (2 sigma)^2))
+        return truth, np.ones_like(weights) * 2 * self.sigmas * np.sqrt(max(area, 1)), weights
+
+    def credit(self, distances: np.ndarray) -> np.ndarray:
+        """Return the similarity."""
+        return np.exp(-distances**2 / 2)
