@@ -205,8 +205,9 @@ class ThresholdCalibration(BaseMetric):
                    plain: Mapping[str, Any]) -> str | None:
         """Return why the options found are not to be taken."""
         if value <= 0:
+            limit = '' if np.isinf(self.max_passes) else f' in {self.max_passes:g} passes a person'
             return (f'nothing that was tried gains for certain ({CERTAINTY:g} standard errors) on '
-                    'the search half')
+                    f'the search half{limit}')
         for name in ('search', 'held_out'):
             low, high = tested[name]['gain_interval']
             if low <= 0:
