@@ -19,7 +19,8 @@ what is written:
         boxes); one annotated person per image, 1-based pixels. As test set that of validation
         without joints: annotations/mpii_test.json, annotations/mpii_human_pose_v1_u12_1.mat
   coco  train2017/, val2017/, annotations/person_keypoints_{train,val}2017.json,
-        person_detection_results/COCO_val2017_detections_AP_H_56_person.json;
+        person_detection_results/COCO_val2017_detections_AP_H_56_person.json, and val again as
+        test-dev: test2017/, annotations/image_info_test-dev2017.json, its detector file;
         1 to 4 people per image and their neighbours, all annotated
   flic  images/, examples.mat; upper bodies, left and right as the person's own, 1-based pixels
 and synthetic.json, which holds these arguments. The same arguments give the same bytes, whatever

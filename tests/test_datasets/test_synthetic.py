@@ -267,6 +267,21 @@ def test_coco_loads_in_mmpose(root):
     assert len(found) > 0.8 * len(truth)
 
 
+def test_coco_testdev_is_val_without_its_people(root):
+    folder = root / 'coco'
+    info, truth = (json.loads((folder / f'annotations/{name}.json').read_text())
+                   for name in ('image_info_test-dev2017', 'person_keypoints_val2017'))
+    assert 'annotations' not in info and info['images'] == truth['images']
+    assert info['categories'] == [dict(supercategory='person', id=1, name='person')]
+    for image in info['images']:
+        assert (folder / 'test2017' / image['file_name']).read_bytes() == (
+            folder / 'val2017' / image['file_name']).read_bytes()
+    boxes, found = (
+        json.loads((folder / f'person_detection_results/COCO_{name}_person.json').read_text())
+        for name in ('test-dev2017_detections_AP_H_609', 'val2017_detections_AP_H_56'))
+    assert boxes == found and boxes
+
+
 def test_coco_ground_truth_as_detections_is_perfect(root):
     from xtcocotools.coco import COCO
     from xtcocotools.cocoeval import COCOeval
