@@ -21,8 +21,10 @@ _crop = dict(type='BorderedTopdownAffine', input_size=codec['input_size'], borde
 train_pipeline = [
     *_base_.augmented[:2],
     dict(type='RandomFlip', direction='horizontal'),
-    dict(type='RandomBBoxTransform', shift_prob=0., rotate_factor=15., scale_factor=(0.85, 1.15)),
-    _crop, dict(type='GenerateTarget', encoder=codec), dict(type='PackPoseInputs'),
+    dict(
+        type='RandomBBoxTransform', shift_prob=0., rotate_prob=1., rotate_factor=15.,
+        scale_factor=(0.85, 1.15)),
+    _crop, dict(type='GenerateTarget', encoder=codec), *_base_.packed
 ]
 val_pipeline = [*_base_.loaded, _crop, dict(type='PackPoseInputs')]
 
