@@ -3,74 +3,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.evaluator import BaseMetric
-from mmengine.model import BaseModel
+from line_run import Line
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from mmengine.runner import Runner
 from torch import nn
 
 from mspose_plugin.checkpoint_io import AtomicLocalBackend, load_checkpoint_file
 from mspose_plugin.engine import (
     AtomicCheckpointHook,
     AutocastOptimWrapper,
-    CheckpointFitHook,
+    ExactResumeHook,
     autocast_optim_wrapper,
     load_fitting,
 )
 from mspose_plugin.errors import InputError
-
-
-class Line(BaseModel):
-    """One linear layer."""
-
-    def __init__(self, width=2):
-        super().__init__()
-        self.layer = nn.Linear(width, 1)
-
-    def forward(self, x, mode='tensor'):
-        """Return a loss, or a prediction."""
-        out = self.layer(torch.stack(x) if isinstance(x, list) else x)
-        return dict(loss=out.square().mean()) if mode == 'loss' else [out]
-
-
-class Score(BaseMetric):
-    """Gives the scores of ``values`` one after the other."""
-
-    default_prefix = ''
-    values: list[float] = []
-
-    def process(self, data_batch, data_samples):
-        """Collect nothing."""
-        self.results.append(0)
-
-    def compute_metrics(self, results):
-        """Return the next score."""
-        return dict(score=self.values.pop(0))
-
-
-@pytest.fixture()
-def train(tmp_path):
-    """Return a function that trains a Line, one epoch for each score, and returns the Runner."""
-    data = dict(batch_size=1, num_workers=0, dataset=[torch.ones(2)] * 2,
-                sampler=dict(type='DefaultSampler', shuffle=False))
-
-    def run(scores, folder='run', width=2, **more):
-        Score.values = list(scores)
-        torch.manual_seed(0)
-        hook = dict(type=AtomicCheckpointHook, interval=1, max_keep_ckpts=1, save_best='score',
-                    rule='greater')
-        runner = Runner(
-            Line(width), str(tmp_path / folder), data, data,
-            train_cfg=dict(by_epoch=True, max_epochs=more.pop('epochs', len(scores))),
-            val_cfg=dict(), val_evaluator=dict(type=Score),
-            custom_hooks=[dict(type=CheckpointFitHook)],
-            optim_wrapper=dict(optimizer=dict(type='SGD', lr=.1, momentum=.9)),
-            default_hooks=dict(checkpoint=hook), default_scope='mmpose', log_level='ERROR',
-            experiment_name=f'{tmp_path.name}{folder}{len(scores)}', **more)
-        runner.train()
-        return runner
-
-    return run
 
 
 def names(folder: Path) -> list[str]:
@@ -112,7 +58,7 @@ def test_a_failing_save_removes_nothing(train, tmp_path, monkeypatch):
         put(self, obj, filepath)
 
     monkeypatch.setattr(AtomicLocalBackend, 'put', full)
-    with pytest.raises(InputError, match=r'cannot be written to .*run \(no space left\); make room'):
+    with pytest.raises(InputError, match=r'written to .*run \(no space left\); make room'):
         train([1., 2.])
     assert names(tmp_path / 'run') == ['best_score_epoch_1.pth', 'epoch_1.pth']
 
@@ -148,7 +94,7 @@ def test_fit_is_checked_where_it_matters(train, tmp_path):
     what = r'epoch_1.pth does not fit the model: 1 tensors of another shape, first layer.weight ' \
            r'\(checkpoint \(1, 2\), model \(1, 3\)\)'
     with pytest.raises(InputError, match=what):
-        train([1.], 'other', width=3, resume=True, load_from=path)
+        train([1.], 'other', model=Line(3), resume=True, load_from=path)
     weights = tmp_path / 'weights.pth'
     torch.save(load_checkpoint_file(path)['state_dict'], weights)
     with pytest.raises(InputError, match='weights.pth holds weights without the state'):
@@ -199,3 +145,84 @@ def test_autocast_where_it_pays(fast, dtype, monkeypatch):
     wrapper = AutocastOptimWrapper(optimizer=torch.optim.SGD(model.parameters(), lr=.1))
     with wrapper.optim_context(model):
         assert model(torch.ones(4, 2))[0].dtype == dtype
+
+
+def test_a_validation_made_up_for_reaches_the_last_checkpoint(train, tmp_path):
+    hooks = [dict(type=ExactResumeHook)]
+    with pytest.raises(IndexError):  # stops in the validation of epoch 2
+        train([1.], epochs=2, hooks=hooks)
+    path = tmp_path / 'run/epoch_2.pth'
+    assert load_checkpoint_file(path)['message_hub']['runtime_info']['best_score'] == 1
+    for score in (3., 4.):  # the second time there is nothing left to make up for
+        train([score], epochs=2, hooks=hooks, resume=True)
+        said = load_checkpoint_file(path)['message_hub']['runtime_info']
+        assert said['best_score'] == 3
+        assert said['best_ckpt'] == str(tmp_path / 'run/best_score_epoch_2.pth')
+    assert names(tmp_path / 'run') == ['best_score_epoch_2.pth', 'epoch_2.pth']
+
+
+class Noted(Line):
+    """Notes a number beside its weights, and may have a mask that is not finite."""
+
+    def __init__(self, note, mask=False):
+        super().__init__()
+        self.note = note
+        if mask:
+            self.register_buffer('mask', torch.tensor([0., -torch.inf]))
+
+    def get_extra_state(self):
+        """Return the note."""
+        return torch.tensor(self.note)
+
+    def set_extra_state(self, state):
+        """Take the note over."""
+        self.note = int(state)
+
+
+def test_extra_state_is_taken_over_by_a_resumed_run_alone(train, tmp_path):
+    train([1.], model=Noted(7))
+    path = str(tmp_path / 'run/epoch_1.pth')
+    assert train([1.], 'finer', model=Noted(8), load_from=path).model.note == 8
+    assert train([1.], 'go on', model=Noted(8), epochs=2, load_from=path,
+                 resume=True).model.note == 7
+    # a checkpoint from before the note
+    checkpoint = load_checkpoint_file(path)
+    checkpoint['state_dict'].pop('_extra_state')
+    torch.save(checkpoint, path)
+    assert train([1.], 'go on', model=Noted(8), epochs=2, load_from=path,
+                 resume=True).model.note == 8
+    model = Noted(8)
+    assert load_fitting(model, {'layer.weight': torch.ones(1, 2), 'layer.bias': torch.ones(1)},
+                        'x') == []
+    with pytest.raises(InputError, match='x does not fit the model: 1 tensors missing, first '
+                                         'layer.bias;'):
+        load_fitting(model, {'layer.weight': torch.ones(1, 2)}, 'x')
+
+
+class Poison(Hook):
+    """Makes a weight infinite."""
+
+    def after_train_epoch(self, runner):
+        """Before the checkpoint is written."""
+        runner.model.layer.weight.data[0, 0] = torch.inf
+
+
+def test_weights_that_are_not_finite_are_neither_saved_nor_resumed(train, tmp_path):
+    train([1.], model=Noted(7, mask=True))  # a mask may be infinite
+    train([1.], model=Noted(7, mask=True), epochs=2, resume=True)
+    before = names(tmp_path / 'run')
+    with pytest.raises(InputError, match=(
+            r'^training stopped: weights not finite \(first layer.weight\) after epoch 3, step 6, '
+            r'and not saved; .*; the last good checkpoint is .*run/epoch_2.pth$')):
+        train([1.], model=Noted(7, mask=True), epochs=3, resume=True, hooks=[Poison()])
+    assert names(tmp_path / 'run') == before
+
+    path = tmp_path / 'run/epoch_2.pth'
+    checkpoint = load_checkpoint_file(path)
+    checkpoint['state_dict']['layer.bias'].fill_(torch.nan)
+    torch.save(checkpoint, path)
+    for more in (dict(resume=True), dict(load_from=str(path), resume=True),
+                 dict(load_from=str(path))):
+        with pytest.raises(InputError, match='run/epoch_2.pth: 1 tensors are not finite, first '
+                                             'layer.bias; use a checkpoint from before'):
+            train([1.], model=Noted(7, mask=True), epochs=3, **more)
