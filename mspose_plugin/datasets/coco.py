@@ -50,14 +50,14 @@ class CheckedCocoDataset(CocoDataset):
         people_ids = {c['id'] for c in content['categories']
                       if c.get('name') == 'person' or 'keypoints' in c}
         anns, dropped, people = content['annotations'], Counter(), {img_id: [] for img_id in images}
-        seen = set()
+        seen, length = set(), 3 * self.metainfo['num_keypoints']  # metainfo: a deep copy each time
         for number, ann in enumerate(anns):
             if people_ids and ann.get('category_id', next(iter(people_ids))) not in people_ids:
                 dropped['of another category'] += 1
             elif not {'bbox', 'keypoints'} <= ann.keys():
                 dropped['without bbox or keypoints'] += 1
             else:
-                self._check(ann, number, seen)
+                self._check(ann, number, seen, length)
                 if ann['image_id'] in images:
                     people[ann['image_id']].append(ann)
                 else:
@@ -88,12 +88,14 @@ class CheckedCocoDataset(CocoDataset):
                                  'width and height; correct or remove it')
             img.update(img_id=img['id'],
                        img_path=osp.join(self.data_prefix['img'], img['file_name']))
+        if len({img['id'] for img in parts['images']}) < len(parts['images']):
+            raise InputError(f'{where} has several images of one id; correct or remove them')
         self._metainfo['CLASSES'] = parts['categories']
         return parts
 
-    def _check(self, ann: dict, number: int, seen: set) -> None:
+    def _check(self, ann: dict, number: int, seen: set, length: int) -> None:
         """Raise :class:`InputError` for an annotation that cannot be read."""
-        count, problem = 3 * self.metainfo['num_keypoints'], None
+        problem = None
         ids = [ann.get(key) for key in ('id', 'image_id', 'category_id')]
         if not all(isinstance(value, int) for value in ids):
             problem = 'needs integers as id, image_id and category_id'
@@ -101,8 +103,8 @@ class CheckedCocoDataset(CocoDataset):
             problem = 'has the id of another one'
         elif numbers(ann['bbox'], (4, )) is None:
             problem = 'has a bbox that is not 4 finite numbers'
-        elif numbers(ann['keypoints'], (count, )) is None:
-            problem = f'has keypoints that are not {count} finite numbers'
+        elif numbers(ann['keypoints'], (length, )) is None:
+            problem = f'has keypoints that are not {length} finite numbers'
         elif numbers([ann.get(key, 0) for key in ('num_keypoints', 'area', 'iscrowd')],
                      (3, )) is None:
             problem = 'has num_keypoints, area or iscrowd that is not a number'

@@ -144,6 +144,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path, ann, message, mode):
     (dict(images=[dict(id=1, width=1, height=1)]), 'image 1 needs an integer id, a file_name'),
     (dict(images=[dict(id=1, file_name='a', width=0, height=1)]), 'image 1 needs'),
     (dict(images=[dict(id=1, file_name='a', width='9', height=1)]), 'image 1 needs'),
+    (dict(images=[dict(id=1, file_name='a', width=9, height=1)] * 2), 'several images of one id'),
     (dict(images=[dict(id='1', file_name='a', width=9, height=1)]), "image '1' needs"),
 ])
 def test_no_coco_file(tmp_path, changes, message):
