@@ -123,6 +123,8 @@ def _places(ending: str) -> list[Bad]:
             lambda path, good: path.parent.write_text('a file where a folder should be')),
         Bad(f'/proc/file{ending}', 'nothing can be written'),
         Bad(f'folder{ending}', 'this is a folder', folder),
+        Bad(f'full{ending}', 'No space left',
+            lambda path, good: path.symlink_to('/dev/full')),  # known at the end only
         Bad('folder', 'ending in', folder),
         Bad('file.xyz', 'ending in'),
         Bad('noending', 'ending in'),
