@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mmdet.apis import DetInferencer
 from mmengine.fileio import get_file_backend
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.optim import MultiStepLR, OneCycleLR, OptimWrapper
 from mmengine.runner import checkpoint as mmengine_checkpoint
 from mmengine.runner import load_checkpoint
+from mmpose.apis.inferencers import Pose2DInferencer
+from tiny_run import TRAIN, run, write_config, write_mpii
 from torch import nn
 
 from mspose_plugin import restricted_pickle
@@ -255,6 +258,33 @@ def test_config_text_that_mmengine_would_execute_is_dropped(tmp_path):
     meta = dict(epoch=1, config=f'open({str(tmp_path / "pwned")!r}, "w")', cfg='kept = 1')
     torch.save(dict(meta=meta), tmp_path / 'a.pth')
     assert load_checkpoint_file(tmp_path / 'a.pth')['meta'] == dict(epoch=1, cfg='kept = 1')
+
+
+@pytest.mark.parametrize('place', ['meta', 'message_hub'])
+@pytest.mark.parametrize('inferencer', [Pose2DInferencer, DetInferencer])
+def test_inferencers_do_not_run_the_config_in_a_checkpoint(tmp_path, place, inferencer):
+    text = f'open({str(tmp_path / "pwned")!r}, "w")\nmodel = dict()'
+    places = dict(meta=dict(cfg=text), message_hub=dict(runtime_info=dict(cfg=text)))
+    torch.save({place: places[place], 'state_dict': {}}, tmp_path / 'a.pth')
+    with pytest.raises(InputError, match=rf'{inferencer.__name__}: {tmp_path}/a.pth comes without '
+                       'a config; give the config'):
+        inferencer(None, weights=str(tmp_path / 'a.pth'))
+    assert not (tmp_path / 'pwned').exists()
+
+
+def test_resuming_does_not_run_it_either(tmp_path):
+    config = write_config(tmp_path / 'tiny.py', write_mpii(tmp_path / 'mpii'))
+    options = ['--work-dir', 'run', '--cfg-options', 'train_cfg.max_epochs=1']
+    assert run([TRAIN, config, *options], tmp_path).status == 0
+    checkpoint = load_checkpoint_file(tmp_path / 'run/epoch_1.pth')
+    text = f'open({str(tmp_path / "pwned")!r}, "w")\ngpu_ids = [0]'
+    checkpoint['meta'].update(cfg=text, config=text)
+    checkpoint['message_hub']['runtime_info']['cfg'] = text
+    torch.save(checkpoint, tmp_path / 'run/epoch_1.pth')
+    options[-1] = 'train_cfg.max_epochs=2'
+    done = run([TRAIN, config, '--resume', *options], tmp_path)
+    assert done.status == 0, done.err
+    assert (tmp_path / 'run/epoch_2.pth').is_file() and not (tmp_path / 'pwned').exists()
 
 
 def test_forced_weights_only_says_so(tmp_path, monkeypatch):

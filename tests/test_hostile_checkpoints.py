@@ -26,7 +26,7 @@ for path in sys.argv[1:]:
         said = f'{type(e).__name__}: {e}'
     print(json.dumps([path, said]), flush=True)
 '''
-DEEP = 300_000
+DEEP = 160_000
 """Levels: far beyond the C stack."""
 
 
