@@ -20,6 +20,14 @@ torch.set_num_threads(1)
 os.environ.setdefault('OMP_NUM_THREADS', '1')  # for the commands that tests start
 
 
+LONGEST = 'test_every_config.py'
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the longest file, so that a process of its own has it while others do the rest."""
+    items.sort(key=lambda item: item.path.name != LONGEST)
+
+
 @pytest.fixture(scope='session', autouse=True)
 def mmpose_scope():
     """Look types up in MMPose's registries, as under a Runner."""

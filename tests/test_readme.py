@@ -8,7 +8,7 @@ README = (ROOT / 'README.md').read_text()
 
 
 def test_figures_are_those_of_the_result_files():
-    done = subprocess.run([sys.executable, 'tools/update_readme.py', '--check'], cwd=ROOT,
+    done = subprocess.run([sys.executable, 'tools/update_docs.py', '--check'], cwd=ROOT,
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
+from mspose_plugin.checkpoint_io import load_checkpoint_file
 from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
 
 KEYS = dict(mpii='PCKh', flic='PCK', coco='coco/AP')
@@ -24,7 +25,7 @@ test_dataloader = dict(num_workers=0, persistent_workers=False)
 train_cfg = dict(max_epochs=3)
 for _stage in _base_.default_hooks.stages.stages:
     _stage.epochs = 1
-default_hooks = dict(logger=dict(interval=1))
+default_hooks = dict(logger=dict(interval=1), checkpoint=dict(max_keep_ckpts=3))
 '''
 
 
@@ -109,6 +110,66 @@ def test_mmpose_inferencer_on_files_arrays_and_folders(trained, images, tmp_path
     drawn = sorted((tmp_path / 'out/visualizations').iterdir())
     assert [d.name for d in drawn] == [i.name for i in images]
     assert not np.array_equal(cv2.imread(str(drawn[0])), cv2.imread(str(images[0])))
+
+
+# ------------------------------------------------- a checkpoint of the first stage knows its stage
+
+
+@pytest.fixture(scope='module')
+def first_stage(trained):
+    """Return the config, the first stage's checkpoint and a config that says what it is."""
+    _, folder, _ = trained
+    told = folder / 'first_stage.py'
+    told.write_text("_base_ = './shrunk.py'\nmodel = dict(head=dict(refine=False))\n")
+    return folder / 'shrunk.py', folder / 'run/epoch_1.pth', told
+
+
+def test_the_first_stage_is_tested_as_it_was_trained(trained, first_stage):
+    layout, folder, _ = trained
+    config, checkpoint, told = first_stage
+    figures = []
+    for cfg in (config, told):
+        done = run([TEST, cfg, checkpoint, '--out', 'stage.json'], folder)
+        assert done.status == 0, done.err
+        figures.append(json.loads((folder / 'stage.json').read_text()))
+    assert figures[0] == figures[1]
+
+
+def test_the_first_stage_predicts_as_it_was_trained(first_stage, images):
+    config, checkpoint, told = first_stage
+    found = []
+    for cfg in (config, told):
+        model = init_model(str(cfg), str(checkpoint), device='cpu')
+        assert model.head.refine is False
+        sample, = inference_topdown(model, str(images[0]))
+        found.append(sample.pred_instances.keypoints)
+    assert np.array_equal(*found)
+
+
+def test_the_inferencer_sees_the_first_stage(first_stage):
+    config, checkpoint, _ = first_stage
+    inferencer = MMPoseInferencer(pose2d=str(config), pose2d_weights=str(checkpoint),
+                                  det_model='whole_image', device='cpu')
+    assert inferencer.inferencer.model.head.refine is False
+
+
+def test_calibration_sees_the_first_stage(trained, first_stage):
+    _, folder, _ = trained
+    config, checkpoint, _ = first_stage
+    done = run([REPOSITORY / 'tools/calibrate_thresholds.py', config, checkpoint], folder)
+    assert 'head.refine=False, as these weights were trained' in done.out, done.err
+
+
+def test_a_resumed_run_goes_on_to_the_next_stage(trained, first_stage, tmp_path):
+    config, checkpoint, _ = first_stage
+    work = tmp_path / 'run'
+    done = run([TRAIN, config, '--work-dir', work, '--resume', checkpoint], trained[1])
+    assert done.status == 0, done.err
+    assert "Stage 2/3 'msr'" in done.out and 'loss_msr_64x64' in done.out
+    resumed, whole = (load_checkpoint_file(folder / 'epoch_2.pth')['state_dict']
+                      for folder in (work, checkpoint.parent))
+    assert resumed['head._extra_state'] and whole['head._extra_state']
+    assert not load_checkpoint_file(checkpoint)['state_dict']['head._extra_state']
 
 
 def test_the_config_says_where_the_inferencer_looks(trained):

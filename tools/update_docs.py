@@ -1,7 +1,7 @@
-"""Fill the README's figures from the files that the tools wrote: ``python tools/update_readme.py``.
+"""Fill in the documents' figures from what the tools wrote: ``python tools/update_docs.py``.
 
-Every block between ``<!-- figures:NAME -->`` and ``<!-- end -->`` is made from the files in
-``results/NAME/``; ``--check`` only says whether the README is up to date.
+Every block between ``<!-- figures:NAME -->`` and ``<!-- end -->`` in the README and in ``docs/`` is
+made from the files in ``results/NAME/``; ``--check`` only says whether they are up to date.
 """
 import argparse
 import json
@@ -57,14 +57,14 @@ def complexity(**tables: list[dict]) -> str:
                   'AP (paper)'], rows)
 
 
-def lateral_skips(**runs: dict) -> str:
-    """The demo's model trained with and without lateral skips, ``{with,without}_SEED.json``."""
-    seeds = sorted({name.rpartition('_')[2] for name in runs})
-    rows = []
-    for kind in ('with', 'without'):
-        values = [100 * runs[f'{kind}_{seed}']['coco/AP'] for seed in seeds]
-        rows.append([kind, *(f'{v:.1f}' for v in values), f'{sum(values) / len(values):.1f}'])
-    return table(['lateral skips', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
+def mlpe_small(**runs: dict) -> str:
+    """What ``tools/sweep.py tools/plans/mlpe_small.py`` writes, ``VARIANT_SEED.json``."""
+    variants = _by_variant(runs)
+    seeds = sorted({run['seed'] for run in runs.values()})
+    rows = [[name.replace('_', ' '),
+             *(f'{100 * run["metrics"]["coco/AP"]:.1f}' for run in of),
+             f'{100 * _mean(of, "coco/AP"):.1f}'] for name, of in variants.items()]
+    return table(['variant', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
 
 
 def peaks(counts: dict) -> str:
@@ -74,6 +74,33 @@ def peaks(counts: dict) -> str:
             f'with occluded and duplicated keypoints, {counts["before"]} ({share["before"]:.1f} %) '
             f'have a second strong peak before the regression network and {counts["after"]} '
             f'({share["after"]:.1f} %) after it.\n')
+
+
+def recipes(**runs: dict) -> str:
+    """What ``tools/sweep.py`` writes, ``VARIANT_SEED.json``."""
+    rows = []
+    for of in sorted(_by_variant(runs).values(), key=lambda of: -_mean(of, 'PCKh')):
+        given = of[0]['cfg_options']
+        options = {key.rpartition('.')[2]: value for key, value in given.items()
+                   if key.startswith('optim_wrapper.')}
+        rows.append([options['type'], f'{options["lr"]:g}', f'{options.get("max_norm", "-")}',
+                     str(given.get('train_dataloader.batch_size', 8)),
+                     ' '.join(f'{run["metrics"]["PCKh"]:.1f}' for run in of),
+                     *(f'{_mean(of, key):.1f}' for key in ('PCKh', 'AUC'))])
+    first = next(iter(runs.values()))
+    return table(['optimizer', 'rate', 'norm cut at', 'batch', 'PCKh, a seed each', 'mean', 'AUC'],
+                 rows) + f'\nCommit {first["commit"]}, torch {first["torch"]}, {first["device"]}.\n'
+
+
+def _by_variant(runs: dict[str, dict]) -> dict[str, list[dict]]:
+    variants: dict[str, list[dict]] = {}
+    for run in sorted(runs.values(), key=lambda run: run['seed']):
+        variants.setdefault(run['variant'], []).append(run)
+    return variants
+
+
+def _mean(runs: list[dict], key: str) -> float:
+    return sum(run['metrics'][key] for run in runs) / len(runs)
 
 
 def benchmark(**runs: dict) -> str:
@@ -89,31 +116,33 @@ def benchmark(**runs: dict) -> str:
     return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
 
 
-RENDER: dict[str, Callable[..., str]] = {f.__name__: f for f in (
-    demo, demo_mlpe, complexity, lateral_skips, peaks, benchmark)}
+RENDER: dict[str, Callable[..., str]] = {
+    **{f.__name__: f for f in (demo, demo_mlpe, complexity, mlpe_small, peaks, benchmark)},
+    'recipes_small': recipes, 'recipes_hourglass8': recipes}
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
 
 
+def fill(match: re.Match) -> str:
+    """Make a block anew."""
+    results = {path.stem: json.loads(path.read_text())
+               for path in (ROOT / 'results' / match[2]).glob('*.json')}
+    if not results:
+        sys.exit(f'results/{match[2]}: no result files for the block of that name')
+    return match[1] + RENDER[match[2]](**results) + match[3]
+
+
 def main() -> None:
-    """Rewrite the README's blocks, or compare them."""
+    """Rewrite the documents' blocks, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='exit status 1 if out of date')
     check = parser.parse_args().check
-    readme = ROOT / 'README.md'
-    text = readme.read_text()
-
-    def fill(match: re.Match) -> str:
-        results = {path.stem: json.loads(path.read_text())
-                   for path in (ROOT / 'results' / match[2]).glob('*.json')}
-        if not results:
-            sys.exit(f'results/{match[2]}: no result files for the block of that name in README.md')
-        return match[1] + RENDER[match[2]](**results) + match[3]
-
-    new = BLOCK.sub(fill, text)
-    if check and new != text:
-        sys.exit('README.md is out of date: run python tools/update_readme.py')
-    if not check:
-        readme.write_text(new)
+    for path in (ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))):
+        text = path.read_text()
+        new = BLOCK.sub(fill, text)
+        if check and new != text:
+            sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
+        if not check:
+            path.write_text(new)
 
 
 if __name__ == '__main__':
