@@ -206,8 +206,10 @@ class ThresholdCalibration(BaseMetric):
         """Return why the options found are not to be taken."""
         if value <= 0:
             limit = '' if np.isinf(self.max_passes) else f' in {self.max_passes:g} passes a person'
-            return (f'nothing that was tried gains for certain ({CERTAINTY:g} standard errors) on '
-                    f'the search half{limit}')
+            return (f'nothing that was tried{limit} gains for certain ({CERTAINTY:g} standard '
+                    'errors) on the search half; the best came to '
+                    f'{tested["search"]["gain"]:+.2f} there, {tested["held_out"]["gain"]:+.2f} on '
+                    'the held-out half')
         for name in ('search', 'held_out'):
             low, high = tested[name]['gain_interval']
             if low <= 0:

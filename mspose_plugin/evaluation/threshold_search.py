@@ -138,7 +138,8 @@ class Setting(NamedTuple):
     Args:
         chosen: indices of the perturbations, in order.
         options: the other options of :class:`ConditionalTesting`.
-        value: gain per extra pass (or gain) that is certain; at most 0 where none is.
+        value: gain per extra pass (or gain) that is certain. Where none is: how far the gain is
+            from it, in points, not positive.
     """
 
     chosen: tuple[int, ...]
@@ -238,8 +239,8 @@ class Search:
         """
         certain, extra = self.recording.certain(gains), trials * self.recording.passes
         rate = certain / np.maximum(extra, 1e-9) if self.aim == 'per-pass' else certain
-        allowed = (certain > 0) & (extra <= self.max_extra)
-        return np.where(allowed, rate, np.minimum(certain, 0.))
+        worth = np.where(certain > 0, rate, certain)
+        return np.where((extra > 0) & (extra <= self.max_extra), worth, -np.inf)
 
 
 def _value(setting: Setting) -> float:
