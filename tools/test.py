@@ -26,7 +26,7 @@ ENDINGS = {'out': ('.json', '.yaml', '.yml', '.pkl'), 'dump': ('.pkl', '.pickle'
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Evaluate a pose model')
+    parser = cli.ArgumentParser(description='Evaluate a pose model')
     cli.add_common_arguments(parser)
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--out', help='write the metrics to this .json (or .yaml, .pkl) file')

@@ -26,7 +26,7 @@ from mspose_plugin.paths import check_writable_folder
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description='Train a pose model')
+    parser = cli.ArgumentParser(description='Train a pose model')
     cli.add_common_arguments(parser)
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='continue from this checkpoint, or from the last one in the work '

@@ -55,9 +55,13 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_train(self, runner) -> None:
         """Find the folder, and clear it of what a killed run left behind."""
         super().before_train(runner)
-        # A resumed run may have a validation to make up for. mmengine writes its score into the
-        # last checkpoint only where it knows of one.
-        self.last_ckpt = self._written = runner.message_hub.runtime_info.get('last_ckpt')
+        self._written = None
+        if runner._resume:
+            # It may have a validation to make up for, whose score mmengine writes into the last
+            # checkpoint only where it knows of one. The path in the checkpoint may be out of date.
+            self._written = runner._load_from or find_latest_checkpoint(runner.work_dir)
+            self.last_ckpt = self._written
+            runner.message_hub.update_info('last_ckpt', self._written)
         if is_main_process():
             for folder in {self.out_dir, runner.work_dir}:
                 remove_unfinished(folder)
