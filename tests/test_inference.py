@@ -2,6 +2,8 @@
 import json
 import logging
 import os
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import cv2
 import mmcv
@@ -17,6 +19,7 @@ from mmpose.registry import MODELS
 from PIL import Image
 
 from mspose_plugin import compat, inference
+from mspose_plugin.engine import CheckpointFitHook
 from mspose_plugin.errors import InputError
 
 
@@ -157,6 +160,25 @@ def test_what_plays_no_part_in_a_prediction_is_let_through(base, tmp_path, key):
                               lambda state: state.update({key: torch.zeros(3)}))
     for load in loaders(base).values():
         load(path)
+
+
+def test_testing_goes_by_the_same_word(base, tmp_path):
+    path = other_architecture(base, tmp_path / 'b.pth', UNFITTING['one missing'][0])
+    cfg = Config.fromfile(base / 'tiny.py').model
+    for strict, outcome in ((True, pytest.raises(InputError, match='1 tensors missing')),
+                            (False, nullcontext())):
+        cfg.test_cfg.strict = strict
+        runner = SimpleNamespace(_train_loop={}, _load_from=path, model=MODELS.build(cfg))
+        with outcome:
+            CheckpointFitHook().after_load_checkpoint(runner, torch.load(path))
+
+
+def test_weights_that_are_not_finite(base, tmp_path):
+    path = other_architecture(base, tmp_path / 'b.pth',
+                              lambda state: state['backbone.stem.0.bias'].fill_(torch.nan))
+    for load in loaders(base).values():
+        with pytest.raises(InputError, match='b.pth: 1 tensors are not finite, first backbone.st'):
+            load(path)
 
 
 def test_weights_alone_and_of_a_parallel_model_fit(base, tmp_path):

@@ -1,5 +1,6 @@
 """Image loading: kinds of images, broken files, counting, giving up."""
 import logging
+import os
 
 import cv2
 import numpy as np
@@ -195,3 +196,17 @@ def test_repr_and_old_argument():
     assert repr(LoadImageChecked(skip_broken=True)).endswith('skip_broken=True)')
     with pytest.raises(InputError, match='backend_args'):
         LoadImageChecked(file_client_args=dict(backend='disk'))
+
+
+@pytest.mark.parametrize('kind, words', [
+    ('pipe', 'not a regular file'), ('folder', 'not a regular file'),
+    ('abc://x.png', "unknown scheme 'abc'"), ('s3://x.png', 'petrel_client')])
+def test_what_is_no_file(tmp_path, kind, words):
+    path = kind if '://' in kind else tmp_path / 'a.png'
+    if kind == 'pipe':
+        os.mkfifo(path)  # reading would wait for a writer
+    elif kind == 'folder':
+        path.mkdir()
+    with pytest.raises(InputError, match=f'cannot read image .*{words}'):
+        load(path)
+    assert load(path, skip_broken=True) is None

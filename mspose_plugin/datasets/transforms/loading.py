@@ -90,7 +90,8 @@ class LoadImageChecked(LoadImage):
             InputError: the file is missing, empty, truncated, not an image or no regular file.
         """
         if not os.path.isfile(path) and os.path.exists(path):  # reading a pipe would wait for ever
-            raise InputError(f'cannot read image {path}: not a regular file; check the path')
+            raise InputError(f'cannot read image {path}: not a regular file; check '
+                             'data_root and data_prefix')
         try:
             data = get(path, backend_args=self.backend_args)
         except (OSError, KeyError, ImportError) as e:
