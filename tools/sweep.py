@@ -59,7 +59,7 @@ def main() -> None:
             record = dict(variant=name, seed=seed, plan=args.plan, cfg_options=options,
                           **result, **machine())
             get_file_backend(str(out)).put_text(json.dumps(record, indent=1) + '\n', str(out))
-            print(f'{name}, seed {seed}: '
+            print(f'{name}, seed {seed}: {result.get("diverged", "")}'
                   + ', '.join(f'{key} {value:.2f}' for key, value in result['metrics'].items()),
                   flush=True)
 
@@ -82,10 +82,11 @@ def train(plan: str, work_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Run one training to its end, resumed where it was interrupted.
 
     Returns:
-        dict: ``metrics`` of the last validation, ``losses`` (logged step -> loss) and ``seconds``.
+        dict: ``metrics`` of the last validation, ``losses`` (logged step -> loss) and ``seconds``;
+        of a training that diverged, no metrics but its last words as ``diverged``.
 
     Raises:
-        InputError: the training failed; its own message has gone to the terminal.
+        InputError: the training failed for another reason.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     resume = ['--resume'] if find_latest_checkpoint(work_dir) else []
@@ -93,16 +94,23 @@ def train(plan: str, work_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
     with open(work_dir / 'sweep.log', 'a') as log:
         done = subprocess.run(
             [sys.executable, ROOT / 'tools/train.py', plan, '--work-dir', work_dir, *resume,
-             '--cfg-options', *(f'{key}={value}' for key, value in options.items())], stdout=log)
-    if done.returncode:
-        raise InputError(f'{work_dir}: the training ended with status {done.returncode}; see '
-                         f'{log.name}')
+             '--cfg-options', *(f'{key}={value}' for key, value in options.items())],
+            stdout=log, stderr=subprocess.PIPE, text=True)
+        log.write(done.stderr)
+    last = done.stderr.strip().rpartition('\n')[2]
+    diverged = done.returncode and 'not finite' in last
+    if done.returncode and not diverged:
+        raise InputError(f'{work_dir}: the training ended with status {done.returncode} ({last}); '
+                         f'see {log.name}')
     lines = [json.loads(line) for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
              for line in path.read_text().splitlines()]
     losses = {line['step']: round(line['loss'], 4) for line in lines if 'loss' in line}
+    found = dict(losses=losses, seconds=round(time.monotonic() - start))
+    if diverged:
+        return dict(metrics={}, diverged=last.removeprefix('error: '), **found)
     metrics = [line for line in lines if 'loss' not in line][-1]
     return dict(metrics={k: v for k, v in metrics.items() if k not in ('step', 'time', 'data_time')},
-                losses=losses, seconds=round(time.monotonic() - start))
+                **found)
 
 
 def machine() -> dict[str, Any]:
