@@ -163,3 +163,6 @@ def test_fine_tuning_keeps_what_the_weights_were_trained_with():
     whole = Config.fromfile(CONFIGS / 'msspose_hourglass8_mpii.py')
     assert tuned.model.backbone.levels == whole.model.backbone.levels
     assert tuned.train_cfg == whole.train_cfg and tuned.model.head.type == whole.model.head.type
+    assert tuned.optim_wrapper.optimizer == dict(type='Adam', lr=5e-4)
+    factors = [stage.get('lr_factor', 1) for stage in tuned.default_hooks.stages.stages]
+    assert factors == [0.2, 1, 0.2]  # the published weights, the new MSR-net, both

@@ -1,6 +1,6 @@
-# The three stages from bearpaw's published 8-stack hourglass. What it has no weights for, the
-# predictors of the coarser levels, starts from its initialisation. Input and targets are those that
-# the weights were trained with (configs/hourglass/bearpaw_hg8_mpii.py).
+# The three stages from bearpaw's published 8-stack hourglass, with its input and its heatmap cells
+# (configs/hourglass/bearpaw_hg8_mpii.py); the predictors of the coarser levels and the MSR-net are
+# new. Ours: Adam, since RMSprop's first steps undo the weights, and a fifth of the rate for them.
 _base_ = '../msspose_hourglass8_mpii.py'
 
 codec = dict(
@@ -11,17 +11,17 @@ model = dict(
     backbone=dict(
         stem_channels=(64, 128, 256),
         init_cfg=dict(
-            type='Pretrained',
-            checkpoint='hourglass://bearpaw_hg8',
-            prefix='backbone.',
-            strict=True,
-            new=[r'stacks\.\d\.coarse\.'])),
+            type='Pretrained', checkpoint='hourglass://bearpaw_hg8', prefix='backbone.',
+            strict=True, new=[r'stacks\.\d\.coarse\.'])),
     head=dict(decoder=codec),
     test_cfg=dict(shift_heatmap=False))
 train_pipeline = [
     dict(step, encoder=codec) if 'encoder' in step else step for step in _base_.train_pipeline
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=5e-4))
+_base_.default_hooks.stages.stages[0].lr_factor = 0.2
+_base_.default_hooks.stages.stages[2].lr_factor = 0.2
 _base_.default_hooks.stages.stages[2].pipeline = [
     dict(step, encoder=codec) if 'encoder' in step else step
     for step in _base_.train_pipeline_masked
