@@ -14,7 +14,7 @@ from mmpose.apis import inference_topdown, init_model
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
 from reference_hourglass import Bearpaw, randomised
-from tiny_run import REPOSITORY, TEST, run, write_mpii
+from tiny_run import REPOSITORY, TEST, TRAIN, run, write_mpii
 
 from mspose_plugin import published
 from mspose_plugin.convert import convert
@@ -22,6 +22,14 @@ from mspose_plugin.errors import InputError
 
 CONFIGS = REPOSITORY / 'configs'
 NET = 'bearpaw_hg1'
+PATCHED = '''
+import runpy, sys
+from mspose_plugin import published
+published.URLS['bearpaw_hg1'] = '{URL}'
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name='__main__')
+'''
+"""Runs a tool in a process that knows the local server."""
 
 
 @pytest.fixture(scope='module')
@@ -161,10 +169,7 @@ def test_a_missing_file_and_an_unknown_scheme(server, tmp_path, monkeypatch):
 def test_test_py(hub, tmp_path):
     cache, _, asked = hub
     write_mpii(tmp_path / 'data/mpii', train=1, val=2)
-    (tmp_path / 'published_here.py').write_text(
-        'import runpy, sys\nfrom mspose_plugin import published\n'
-        f'published.URLS[{NET!r}] = {published.URLS[NET]!r}\n'
-        "sys.argv.pop(0)\nrunpy.run_path(sys.argv[0], run_name='__main__')\n")
+    (tmp_path / 'published_here.py').write_text(PATCHED.format(URL=published.URLS[NET]))
     done = run([tmp_path / 'published_here.py', TEST, CONFIGS / f'hourglass/{NET}_mpii.py',
                 f'hourglass://{NET}', '--out', 'm.json', '--cfg-options',
                 'test_dataloader.num_workers=0', 'test_dataloader.persistent_workers=False'],
@@ -211,3 +216,21 @@ def test_only_what_is_named_may_be_new(hub):
     backbone.update(num_stacks=1, init_cfg={**init_cfg, 'new': []})
     with pytest.raises(InputError, match='tensors missing, first stacks.0.coarse.0.0.weight'):
         MODELS.build(backbone).init_weights()
+
+
+def test_the_three_stages_train_from_them(hub, tmp_path):
+    """The fine-tuning config as it is, but for the number of stacks, of persons and of epochs."""
+    write_mpii(tmp_path / 'data/mpii', train=1, val=1)
+    (tmp_path / 'short.py').write_text(
+        f"_base_ = '{CONFIGS}/msspose/hourglass8_finetune_mpii.py'\n"
+        f"model = dict(backbone=dict(num_stacks=1, init_cfg=dict(checkpoint='hourglass://{NET}')))\n"
+        'train_dataloader = dict(batch_size=1, num_workers=0, persistent_workers=False)\n'
+        'val_dataloader = dict(num_workers=0, persistent_workers=False)\n'
+        'train_cfg = dict(max_epochs=3)\n'
+        'for _stage in _base_.default_hooks.stages.stages:\n    _stage.epochs = 1\n')
+    (tmp_path / 'published_here.py').write_text(PATCHED.format(URL=published.URLS[NET]))
+    done = run([tmp_path / 'published_here.py', TRAIN, 'short.py', '--work-dir', 'run'], tmp_path,
+               timeout=300, TORCH_HOME=str(hub[0].parents[1]))
+    assert done.status == 0, done.err
+    assert (tmp_path / 'run/epoch_3.pth').is_file()
+    assert 'keep their initialisation: stacks.0.coarse.' in done.out + done.err
