@@ -24,7 +24,7 @@ BASE = np.array([[4. * (k % 6), 9. * k] for k in range(17)])
 
 
 def make_samples(folder, num_keypoints, cures=0.8, spoils=0., unsure=0.3, persons=120, seed=0):
-    """Return samples with trials, one in five keypoints missed by 40 pixels, and COCO's file.
+    """Return samples with trials, one in 20 keypoints missed by 40 pixels, and COCO's file.
 
     Args:
         folder: gets ``coco.json``.
@@ -37,7 +37,7 @@ def make_samples(folder, num_keypoints, cures=0.8, spoils=0., unsure=0.3, person
     """
     rng = np.random.default_rng(seed)
     shape = (persons, num_keypoints)
-    missed = np.repeat((rng.random(shape) < 0.2)[None], 3, axis=0)
+    missed = np.repeat((rng.random(shape) < 0.05)[None], 3, axis=0)
     missed[2] ^= rng.random(shape) < np.where(missed[0], cures, spoils)
     off = np.where(missed, 40., rng.uniform(0, 3, shape))
     scores = np.where(missed, unsure, 0.8) + rng.uniform(-0.05, 0.05, missed.shape)
@@ -121,7 +121,7 @@ def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headlin
     assert (thresholds < 0.78).all()
     if headline == 'PCKh':
         assert (thresholds[[6, 7]] == 0).all(), 'pelvis and thorax do not count'
-    assert 3 < everyone['passes'] < 6 and 50 < everyone['retried_percent'] < 100
+    assert 2.5 < everyone['passes'] < 4 and 25 < everyone['retried_percent'] < 90
     # 6 passes of 3 estimates: 2 each, as with flip testing
     assert everyone['passes'] == pytest.approx(2 + 2 * everyone['retried_percent'] / 100)
     parts = [content[name] for name in ('search', 'held_out')]
@@ -162,11 +162,8 @@ def test_thresholds_are_zero_where_trying_again_does_not_pay(tmp_path, num_keypo
 
 def test_a_gain_on_the_search_half_alone_is_not_taken(tmp_path):
     samples = make_samples(tmp_path, 16)
-    _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'))
-    images = {f'{i}.jpg' for i in np.random.default_rng(0).permutation(60)[:30]}
     names = sorted({s['img_path'] for s in samples})
     searched = {names[i] for i in np.random.default_rng(0).permutation(60)[:30]}
-    assert len(images) == len(searched) == 30
     for sample in samples:  # held out: the trial repeats the first estimate
         if sample['img_path'] not in searched:
             for trials in ('trial_keypoints', 'trial_scores'):
@@ -175,7 +172,7 @@ def test_a_gain_on_the_search_half_alone_is_not_taken(tmp_path):
     _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'))
     assert not any(content['thresholds'])
     assert 'on the held_out half, which is not certain' in content['verdict']
-    assert content['rejected']['search']['gain'] > 5 and any(content['rejected']['thresholds'])
+    assert content['rejected']['search']['gain'] > 2 and any(content['rejected']['thresholds'])
 
 
 def test_the_evaluators_own_figure_must_not_fall(tmp_path):
@@ -200,12 +197,12 @@ def test_ap_is_left_out_for_a_part_of_the_persons(tmp_path):
 def test_aims_and_seeds_reach_the_file(tmp_path):
     samples = make_samples(tmp_path, 16)
     files = [calibrate(tmp_path, samples, dict(type='PCKhAUC'), **options)[1] for options in (
-        dict(), dict(), dict(seed=1), dict(aim='gain', max_passes=2.5, confidence=0.9))]
+        dict(), dict(), dict(seed=1), dict(aim='gain', max_passes=2.7, confidence=0.9))]
     assert files[0] == files[1] and files[0]['search'] != files[2]['search']
-    assert files[3]['search']['passes'] <= 2.5 < files[0]['search']['passes']
+    assert files[3]['search']['passes'] <= 2.7 < files[0]['search']['passes']
     _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'), max_passes=2)
     assert not any(content['thresholds']) and 'in 2 passes a person' in content['verdict']
-    assert (files[3]['aim'], files[3]['max_passes'], files[3]['confidence']) == ('gain', 2.5, 0.9)
+    assert (files[3]['aim'], files[3]['max_passes'], files[3]['confidence']) == ('gain', 2.7, 0.9)
 
 
 def test_random_persons():
