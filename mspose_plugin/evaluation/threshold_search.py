@@ -228,7 +228,8 @@ class Search:
         certain, extra = self.recording.certain(gains), trials * self.recording.passes
         rate = certain / np.maximum(extra, 1e-9) if self.aim == 'per-pass' else certain
         worth = np.where(certain > 0, rate, certain)
-        return np.where((extra > 0) & (extra <= self.max_extra), worth, -np.inf)
+        allowed = (gains.sum(axis=0) > 0) & (extra <= self.max_extra)
+        return np.where(allowed, worth, -np.inf)
 
 
 def _value(setting: Setting) -> float:
