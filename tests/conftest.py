@@ -28,9 +28,9 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name != LONGEST)
 
 
-@pytest.fixture(scope='session', autouse=True)
+@pytest.fixture(autouse=True)
 def mmpose_scope():
-    """Look types up in MMPose's registries, as under a Runner."""
+    """Look types up in MMPose's registries, as under a Runner, whatever a test before did."""
     init_default_scope('mmpose')
 
 

@@ -19,7 +19,6 @@ train_pipeline = [
     dict(step, encoder=codec) if 'encoder' in step else step for step in _base_.train_pipeline
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
-optim_wrapper = dict(optimizer=dict(_delete_=True, type='Adam', lr=5e-4))
 _base_.default_hooks.stages.stages[0].lr_factor = 0.2
 _base_.default_hooks.stages.stages[2].lr_factor = 0.2
 _base_.default_hooks.stages.stages[2].pipeline = [

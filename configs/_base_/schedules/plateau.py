@@ -1,11 +1,11 @@
 # MSSPose §4.1: 5e-4, divided by 5 when validation has not improved for 8 epochs; 150 epochs for the
-# MSS-net. The paper's optimizer is "SGD"; RMSprop at the same rate is the public 8-stack recipe of
-# the time (bearpaw/pytorch-pose) and learns faster: docs/recipes.md. plateau_sgd.py has SGD.
+# MSS-net. Ours: Adam, for a total batch of 8. The paper says "SGD" (msspose_stages_sgd.py), with
+# which 8 stacks diverge or hardly learn: docs/recipes.md.
 _base_ = '../default_runtime.py'
 
 train_cfg = dict(by_epoch=True, max_epochs=150, val_interval=1)
 
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='RMSprop', lr=5e-4))
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=5e-4))
 # the 8th epoch that is no better than the best is more than patience=7
 param_scheduler = [
     dict(
