@@ -32,14 +32,6 @@ def demo(metrics: dict, synthetic: dict) -> str:
     return table(columns, [[f'{metrics[c]:.1f}' for c in columns]]) + '\n' + _data(synthetic)
 
 
-def demo_mlpe(metrics: dict, metrics_detections: dict, synthetic: dict) -> str:
-    """What ``make demo-mlpe`` leaves."""
-    columns = ['AP', 'AP .5', 'AP .75', 'AR']
-    rows = [[name, *(f'{100 * values[f"coco/{c}"]:.1f}' for c in columns)]
-            for name, values in (('ground truth', metrics), ('detector', metrics_detections))]
-    return table(['boxes', *columns], rows) + '\n' + _data(synthetic)
-
-
 def complexity(**tables: list[dict]) -> str:
     """What ``tools/complexity.py`` writes, beside the published AP of MLPE's rows."""
     paper = dict(a_plain=70.1, b_enhancement=70.2, c_deconv=70.4, d_kernel1=70.2, e_384x288=72.4,
@@ -79,16 +71,17 @@ def peaks(counts: dict) -> str:
 def recipes(**runs: dict) -> str:
     """What ``tools/sweep.py`` writes, ``VARIANT_SEED.json``."""
     rows = []
-    for of in sorted(_by_variant(runs).values(), key=lambda of: -_mean(of, 'PCKh')):
+    for of in sorted(_by_variant(runs).values(), key=lambda of: -(_mean(of, 'PCKh') or 0)):
         given = of[0]['cfg_options']
         options = {key.rpartition('.')[2]: value for key, value in given.items()
                    if key.startswith('optim_wrapper.')}
         rows.append([options['type'], f'{options["lr"]:g}', f'{options.get("max_norm", "-")}',
-                     str(given.get('train_dataloader.batch_size', 8)),
-                     ' '.join(f'{run["metrics"]["PCKh"]:.1f}' for run in of),
-                     *(f'{_mean(of, key):.1f}' for key in ('PCKh', 'AUC'))])
+                     ' '.join(f'{run["metrics"]["PCKh"]:.1f}' if run['metrics'] else 'diverged'
+                              for run in of),
+                     *('-' if (mean := _mean(of, key)) is None else f'{mean:.1f}'
+                       for key in ('PCKh', 'AUC'))])
     first = next(iter(runs.values()))
-    return table(['optimizer', 'rate', 'norm cut at', 'batch', 'PCKh, a seed each', 'mean', 'AUC'],
+    return table(['optimizer', 'rate', 'norm cut at', 'PCKh, a seed each', 'mean', 'AUC'],
                  rows) + f'\nCommit {first["commit"]}, torch {first["torch"]}, {first["device"]}.\n'
 
 
@@ -99,8 +92,10 @@ def _by_variant(runs: dict[str, dict]) -> dict[str, list[dict]]:
     return variants
 
 
-def _mean(runs: list[dict], key: str) -> float:
-    return sum(run['metrics'][key] for run in runs) / len(runs)
+def _mean(runs: list[dict], key: str) -> float | None:
+    """Mean of a figure, None where a run diverged."""
+    values = [run['metrics'].get(key) for run in runs]
+    return None if None in values else sum(values) / len(values)
 
 
 def benchmark(**runs: dict) -> str:
@@ -117,8 +112,8 @@ def benchmark(**runs: dict) -> str:
 
 
 RENDER: dict[str, Callable[..., str]] = {
-    **{f.__name__: f for f in (demo, demo_mlpe, complexity, mlpe_small, peaks, benchmark)},
-    'recipes_small': recipes, 'recipes_hourglass8': recipes}
+    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark)},
+    **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')}}
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
 
 

@@ -37,4 +37,5 @@ variants = {
     'rmsprop_5e-4': _optimizer('RMSprop', 5e-4),
     'adam_5e-4': _optimizer('Adam', 5e-4),
     'adam_1e-3': _optimizer('Adam', 1e-3),
+    'adamw_5e-4': _optimizer('AdamW', 5e-4, weight_decay=0.01),
 }
