@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import os.path as osp
 import re
@@ -14,7 +13,7 @@ import torch
 from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
-from .errors import InputError, explain
+from .errors import InputError, explain, said
 from .paths import check_writable_file, check_writable_folder
 
 DOWNLOADS = {
@@ -27,9 +26,6 @@ DOWNLOADS = {
             '{root}person_detection_results/',
 }
 """What to download, by the start of a dataset class's name."""
-UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
-            errno.ENOTDIR}
-"""Errors of the operating system that say that a place is full, read-only or no folder."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -101,6 +97,13 @@ def writable_file(*endings: str) -> Callable[[str], str]:
 writable_folder = _checked(check_writable_folder)
 
 
+def checkpoint(text: str) -> str:
+    """Argument type: an address, or the path of a file."""
+    if '://' not in text and not osp.isfile(text):
+        raise argparse.ArgumentTypeError(f'{text}: no such file; check the path')
+    return text
+
+
 def device(text: str) -> str:
     """Argument type: a device that tensors can be made on."""
     try:
@@ -126,14 +129,7 @@ def run(main: Callable[[], None]) -> None:
         print(f'error: {re.sub(r"^mspose_plugin[.a-z_]*[.][A-Za-z]*Error: ", "", message)}',
               file=sys.stderr)
         sys.exit(2)
-    except OSError as e:  # what was writable at the start need not be at the end
-        if e.errno not in UNUSABLE or os.environ.get('MSPOSE_TRACEBACK'):
-            raise
-        place = f'{e.filename}: ' if e.filename else ''
-        print(f'error: {place}{e.strerror}; check the permissions and the space there',
-              file=sys.stderr)
-        sys.exit(2)
-    except RuntimeError as e:
+    except (OSError, RuntimeError) as e:
         line = explain(e)
         if not line or os.environ.get('MSPOSE_TRACEBACK'):
             raise
@@ -147,13 +143,34 @@ def run(main: Callable[[], None]) -> None:
 
 
 class _KeyValues(DictAction):
-    """mmengine's KEY=VALUE arguments, with a usage error for one that has no ``=``."""
+    """mmengine's KEY=VALUE arguments, with spaces kept and usage errors in one line."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
+        for value in values:
+            key, equals, _ = value.partition('=')
+            if not (equals and all(key.split('.'))):
+                parser.error(f'{option_string} takes KEY=VALUE with a key such as '
+                             f'train_cfg.max_epochs, got {value!r}')
         try:
             super().__call__(parser, namespace, values, option_string)
-        except (ValueError, AssertionError) as e:
-            parser.error(f'{option_string} takes KEY=VALUE, got {" ".join(values)} ({e})')
+        except AssertionError as e:
+            parser.error(f'{option_string} {" ".join(values)}: {e}')
+
+    @staticmethod
+    def _parse_iterable(val: str) -> Any:
+        """Parse a value as mmengine does, which however drops every space, in paths too."""
+        text = val.strip('\'"')
+        if ',' not in text and not text.startswith(('(', '[')):
+            return DictAction._parse_int_float_bool(text)
+        # between words, not around commas and brackets; no argument can hold a NUL
+        kept = re.sub(r'(?<=[^\s,()\[\]]) +(?=[^\s,()\[\]])', lambda m: '\0' * len(m[0]), text)
+        return _with_spaces(DictAction._parse_iterable(kept))
+
+
+def _with_spaces(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_spaces, value))
+    return value.replace('\0', ' ') if isinstance(value, str) else value
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -188,6 +205,23 @@ def _add_cfg_options(parser: argparse.ArgumentParser) -> None:
                         'train_dataloader.batch_size=8 model.backbone.num_stacks=2')
 
 
+def read_config(path: str) -> Config:
+    """Read a config file.
+
+    Args:
+        path (str): the file.
+
+    Raises:
+        InputError: it does not exist or cannot be read.
+    """
+    if not osp.isfile(path):
+        raise InputError(f'config {path}: no such file; the project\'s own are in configs/')
+    try:
+        return Config.fromfile(path)
+    except Exception as e:  # a config is code: anything may come
+        raise InputError(f'config {path}: cannot be read: {said(e)}') from e
+
+
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and merge the common arguments into it.
 
@@ -199,15 +233,11 @@ def load_config(args: argparse.Namespace) -> Config:
         Config: with ``launcher``, ``work_dir`` and the visualisation hook set.
 
     Raises:
-        InputError: the config file does not exist or cannot be read.
+        InputError: the config file does not exist or cannot be read, or an option does not go with
+            it.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if not osp.isfile(args.config):
-        raise InputError(f'config {args.config}: no such file; the project\'s own are in configs/')
-    try:
-        cfg = Config.fromfile(args.config)
-    except Exception as e:  # a config is code: anything may come
-        raise InputError(f'config {args.config}: cannot be read: {_first_line(e)}') from e
+    cfg = read_config(args.config)
     cfg.launcher = args.launcher
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
@@ -219,7 +249,9 @@ def load_config(args: argparse.Namespace) -> Config:
     try:
         cfg.merge_from_dict(args.cfg_options)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as e:
-        raise InputError(f'--cfg-options: {_first_line(e)}') from e
+        raise InputError(f'--cfg-options: {said(e)}') from e
+    if not isinstance(cfg.work_dir, str):
+        raise InputError(f'config {args.config}: work_dir={cfg.work_dir!r}, expected a path')
     if 'preprocess_cfg' in cfg:  # MMPose's older place for it
         cfg.model.setdefault('data_preprocessor', cfg.preprocess_cfg)
     return cfg
@@ -238,7 +270,7 @@ def enable_hook(cfg: Config, name: str, **settings: Any) -> None:
     """
     if not cfg.get('default_hooks', {}).get(name):
         raise InputError(f'the config has no default_hooks.{name}; inherit MMPose\'s '
-                         'default_runtime.py, or leave the argument away')
+                         'default_runtime.py, or omit the argument')
     cfg.default_hooks[name].update(enable=True, **settings)
 
 
@@ -250,19 +282,14 @@ def require(cfg: Config, *entries: str) -> None:
         *entries (str): dotted names, e.g. ``'model.test_cfg'``.
 
     Raises:
-        InputError: an entry is missing or None; the first is named.
+        InputError: an entry is missing, None or an empty list; the first is named.
     """
     for entry in entries:
         node = cfg
         for key in entry.split('.'):
             node = node.get(key) if isinstance(node, dict | Config) else None
-            if node is None:
+            if node is None or node == []:
                 raise InputError(f'config {cfg.filename}: no {entry}, which this tool needs')
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f'{type(error).__name__}: {text[0]}' if text else type(error).__name__
 
 
 def check_data(cfg: Config, *splits: str) -> None:
@@ -277,8 +304,10 @@ def check_data(cfg: Config, *splits: str) -> None:
         InputError: a file or folder is missing; the message says what to download where.
     """
     for split in splits:
-        loader = cfg.get(f'{split}_dataloader')
-        for dataset in _datasets(loader.dataset if loader else None):
+        if not cfg.get(f'{split}_dataloader'):
+            continue
+        require(cfg, f'{split}_dataloader.dataset', f'{split}_dataloader.sampler.type')
+        for dataset in _datasets(cfg[f'{split}_dataloader'].dataset):
             root = dataset.get('data_root') or ''
             files = [dataset.get(key) for key in ('ann_file', 'bbox_file', 'headbox_file')]
             prefix = dataset.get('data_prefix') or {}
@@ -307,10 +336,8 @@ def log_boxes(runner: Runner, split: str) -> None:
         runner.logger.info(f'{split}_dataloader: {len(dataset)} boxes of {source}')
 
 
-def _datasets(cfg: ConfigDict | None) -> Iterator[ConfigDict]:
+def _datasets(cfg: ConfigDict) -> Iterator[ConfigDict]:
     """The data sets of a loader, looking into wrappers such as CombinedDataset."""
-    if cfg is None:
-        return
     inner = cfg.get('datasets') or ([cfg.dataset] if 'dataset' in cfg else [])
     if not inner:
         yield cfg

@@ -1,6 +1,7 @@
 """The one exception type for input that a user can mend, and what some errors of PyTorch mean."""
 from __future__ import annotations
 
+import errno
 import re
 
 
@@ -29,17 +30,41 @@ _MEANINGS = (
 )
 
 
-def explain(error: RuntimeError) -> str | None:
-    """Say in one line what an error of PyTorch's data loader or process group means.
+_UNUSABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM,
+             errno.ENOTDIR}
+"""What the system says of a place that is full, read-only or no folder."""
+
+
+def explain(error: Exception) -> str | None:
+    """Say in one line what an error of the system, PyTorch's data loader or process group means.
 
     Args:
-        error (RuntimeError): the error.
+        error (Exception): the error.
 
     Returns:
         str | None: the line, with a remedy; None for any other error.
     """
+    if isinstance(error, OSError) and error.errno in _UNUSABLE:
+        # what was writable at the start need not be at the end
+        place = f'{error.filename}: ' if error.filename else ''
+        return f'{place}{error.strerror}; check the permissions and the space there'
+    if not isinstance(error, RuntimeError):
+        return None
     for pattern, meaning in _MEANINGS:
         found = re.search(pattern, str(error))
         if found:
             return found.expand(meaning).strip()
     return None
+
+
+def said(error: Exception) -> str:
+    """Return an error's kind and what it says, in one line.
+
+    Args:
+        error (Exception): any; one from a data-loading process holds that process's traceback,
+            whose last line counts.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any('Original Traceback' in line for line in lines):
+        return lines[-1]
+    return f'{type(error).__name__}: {lines[0]}' if lines else type(error).__name__

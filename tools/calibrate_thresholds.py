@@ -13,7 +13,6 @@ confidences: calibrate and test with the same.
 """
 import argparse
 import json
-import os.path as osp
 
 try:
     import mspose_plugin  # noqa: F401  adapts the installed releases before they are imported
@@ -23,37 +22,36 @@ except ImportError as e:
 import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.errors import InputError
 from mspose_plugin.evaluation.threshold_search import AIMS
-from mspose_plugin.paths import check_writable_file
+from mspose_plugin.starting import StartingRunner, starting
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     cli.add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', default='thresholds.json', help='file to write (default: '
-                        'thresholds.json)')
-    parser.add_argument('--shifts', type=float, nargs='*', default=[0.04, 0.1], metavar='SHARE',
-                        help='candidates: shifts by these shares of the padded box, each to the '
-                        'left, right, up and down (default: 0.04 0.1)')
-    parser.add_argument('--scales', type=float, nargs='*', default=[0.85, 1.15], metavar='FACTOR',
-                        help='candidates: scaled boxes; none for shifts only, as in the paper '
-                        '(default: 0.85 1.15)')
+    parser.add_argument('checkpoint', type=cli.checkpoint, help='checkpoint file')
+    parser.add_argument('--out', type=cli.writable_file('.json'), default='thresholds.json',
+                        help='file to write (default: thresholds.json)')
+    parser.add_argument('--shifts', type=cli.number(0, 1), nargs='*', default=[0.04, 0.1],
+                        metavar='SHARE', help='candidates: shifts by these shares of the padded '
+                        'box, each to the left, right, up and down (default: 0.04 0.1)')
+    parser.add_argument('--scales', type=cli.number(0), nargs='*', default=[0.85, 1.15],
+                        metavar='FACTOR', help='candidates: scaled boxes; none for shifts only, '
+                        'as in the paper (default: 0.85 1.15)')
     parser.add_argument('--aim', choices=AIMS, default=AIMS[0], help='what to look for: the most '
                         'gain per extra pass, or the most gain (default: per-pass)')
-    parser.add_argument('--max-passes', type=float, help='network passes a person may take on '
-                        'average, flipped and scaled ones included (default: no limit)')
-    parser.add_argument('--max-persons', type=int, help='calibrate on so many random persons '
-                        '(default: all of the validation set)')
-    parser.add_argument('--confidence', type=float, default=0.95, help='of the intervals that must '
-                        'lie above 0 (default: 0.95)')
-    parser.add_argument('--seed', type=int, default=0, help='of the halves, the intervals and '
+    parser.add_argument('--max-passes', type=cli.number(1), help='network passes a person may '
+                        'take on average, flipped and scaled ones included (default: no limit)')
+    parser.add_argument('--max-persons', type=cli.whole_number(2), help='calibrate on so many '
+                        'random persons (default: all of the validation set)')
+    parser.add_argument('--confidence', type=cli.number(0, 1), default=0.95, help='of the '
+                        'intervals that must lie above 0 (default: 0.95)')
+    parser.add_argument('--seed', type=cli.seed, default=0, help='of the halves, the intervals and '
                         '--max-persons (default: 0)')
     return parser.parse_args()
 
@@ -68,21 +66,15 @@ def candidates(shifts: list[float], scales: list[float]) -> list[tuple[float, fl
 def main() -> None:
     """Run the validation set and write the options."""
     args = parse_args()
-    check_writable_file(args.out, '.json')
-    if args.max_persons is not None and args.max_persons < 2:
-        raise InputError(f'--max-persons {args.max_persons}: expected 2 or more')
     perturbations = candidates(args.shifts, args.scales)
     if not perturbations:
         raise InputError('--shifts and --scales: expected one candidate at least')
     cfg = cli.load_config(args)
-    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
-        raise InputError(f'checkpoint {args.checkpoint}: no such file; check the path')
-    if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
-        raise InputError(f'config {args.config}: no val_dataloader and val_evaluator, which say '
-                         'what to calibrate on')
-    record_trials(cfg, args, perturbations)
-    cli.check_data(cfg, 'test')
-    Runner.from_cfg(cfg).test()
+    with starting(cfg):
+        cli.require(cfg, 'model.type', 'val_dataloader.dataset', 'val_evaluator')
+        record_trials(cfg, args, perturbations)
+        cli.check_data(cfg, 'test')
+        StartingRunner.from_cfg(cfg).test()
     if is_main_process():
         summarize(args.out)
 

@@ -18,11 +18,11 @@ import torch
 from mmengine.config import Config
 from mmengine.fileio import get_file_backend
 from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 
 import mspose_plugin  # noqa: F401  registers the networks
 from mspose_plugin import cli
-from mspose_plugin.checkpoint_io import download, load_checkpoint_file
 from mspose_plugin.convert import Converted, convert
 from mspose_plugin.errors import InputError
 from mspose_plugin.layouts import LAYOUTS
@@ -33,13 +33,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('src', help='published checkpoint: a file, a URL or one of '
                         + ', '.join(SCHEME + name for name in URLS))
-    parser.add_argument('dst', help='checkpoint to write')
+    parser.add_argument('dst', type=cli.writable_file(), help='checkpoint to write')
     parser.add_argument('--layout', choices=['auto', *LAYOUTS], default='auto',
                         help='where the weights come from (default: auto, told by their names)')
-    parser.add_argument('--levels', type=int, nargs='+', metavar='N',
+    parser.add_argument('--levels', type=cli.positive_int, nargs='+', metavar='N',
                         help='of an hourglass: supervised levels, coarse to fine and ending in 1, '
                         'e.g. 8 4 2 1; the predictors of all but the last are initialised '
                         '(default: 1)')
@@ -49,23 +49,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Convert, write and report."""
     args = parse_args()
-    if osp.isdir(args.dst):
-        raise InputError(f'DST {args.dst}: is a folder; name the checkpoint to write')
     if osp.realpath(args.src) == osp.realpath(args.dst):
         raise InputError(f'DST {args.dst}: is SRC itself; name another file')
     options = {} if args.levels is None else dict(levels=tuple(args.levels))
-    src = download(url_of(args.src)) if '://' in args.src else args.src
-    checkpoint = load_checkpoint_file(src, map_location='cpu')
+    checkpoint = CheckpointLoader.load_checkpoint(url_of(args.src), 'cpu', logger='silent')
     try:
         result = convert(checkpoint, args.layout, **options)
     except InputError as e:
         raise InputError(f'{args.src}: {e}') from e
     buffer = io.BytesIO()
     torch.save(result.checkpoint(), buffer)
-    try:
-        get_file_backend(args.dst).put(buffer.getvalue(), args.dst)
-    except OSError as e:
-        raise InputError(f'DST {args.dst}: cannot be written ({e.strerror})') from e
+    get_file_backend(args.dst).put(buffer.getvalue(), args.dst)
     print(report(result, args.dst))
     print(f'\nwrote {args.dst}')
 

@@ -10,8 +10,13 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from mspose_plugin import cli
 from mspose_plugin.datasets.synthetic.params import DIFFICULTIES, FRAMINGS
 from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.errors import InputError
+
+MOST = 10_000_000
+"""Images of a split; their list has to fit into memory."""
 
 EPILOG = """\
 what is written:
@@ -33,22 +38,24 @@ example:
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    parser = cli.ArgumentParser(
         description=__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
     add('--layout', required=True, choices=list(FRAMINGS), help='format of the data set')
-    add('--out', required=True, type=Path, help='folder to create')
-    add('--train', type=int, default=1000, help='number of training images (default: 1000)')
-    add('--val', type=int, default=200, help='number of validation images (default: 200)')
-    add('--seed', type=int, default=0, help='seed of all randomness (default: 0)')
+    add('--out', required=True, type=cli.writable_folder, help='folder to create')
+    add('--train', type=cli.whole_number(0, MOST), default=1000,
+        help='number of training images (default: 1000)')  # fmt: skip
+    add('--val', type=cli.whole_number(0, MOST), default=200,
+        help='number of validation images (default: 200)')  # fmt: skip
+    add('--seed', type=cli.whole_number(0), default=0, help='seed of all randomness (default: 0)')
     add('--difficulty', default='normal', choices=list(DIFFICULTIES),
         help='how much clutter, crowding and occlusion (default: normal)')  # fmt: skip
     sizes = ', '.join(f'{k} {f.size[0]} {f.size[1]}' for k, f in FRAMINGS.items())
-    add('--size', type=int, nargs='+', metavar='PX',
+    add('--size', type=cli.positive_int, nargs='+', metavar='PX',
         help=f'image width and height, or one number for both (default: {sizes})')  # fmt: skip
-    add('--quality', type=int, default=90, help='JPEG quality (default: 90)')
-    add('--workers', type=int, default=os.cpu_count() or 1,
+    add('--quality', type=cli.whole_number(1, 100), default=90, help='JPEG quality (default: 90)')
+    add('--workers', type=cli.whole_number(1, 1024), default=os.cpu_count() or 1,
         help='number of processes (default: number of CPUs)')  # fmt: skip
     add('--overwrite', action='store_true', help='replace OUT if this tool made it')
     args = parser.parse_args(argv)
@@ -59,11 +66,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
             args.layout, args.train, args.val, args.seed, args.difficulty,
             (args.size[0], args.size[-1]) if args.size else None, args.quality,
         )  # fmt: skip
-        if args.workers < 1:
-            raise ValueError(f'workers must be at least 1, got {args.workers}')
     except ValueError as error:
         parser.error(str(error))
-    args.parser = parser
     return args
 
 
@@ -86,14 +90,15 @@ def main(argv: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-made stays
     start = time.monotonic()
     try:
-        write_dataset(args.recipe, args.out, args.workers, args.overwrite, progress)
-    except OSError as error:
-        args.parser.exit(1, f'{args.parser.prog}: error: {error}\n')
+        write_dataset(args.recipe, Path(args.out), args.workers, args.overwrite, progress)
+    except FileExistsError as error:
+        raise InputError(str(error)) from error
     except KeyboardInterrupt:
-        args.parser.exit(130, f'\n{args.parser.prog}: stopped, nothing written\n')
+        print('\nstopped, nothing written', file=sys.stderr)
+        sys.exit(130)
     count, seconds = args.train + args.val, time.monotonic() - start
     print(f'{args.out}: {count} images in {seconds:.1f} s ({count / seconds:.0f}/s)')
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main)

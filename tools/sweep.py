@@ -7,6 +7,7 @@ one is resumed, so the command can be stopped and given again.
 """
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -30,13 +31,15 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('plan', help='plan, a Python file such as those in tools/plans/')
-    parser.add_argument('--out', type=Path, required=True, help='folder of the result files')
-    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/sweep'),
+    parser.add_argument('--out', type=cli.writable_folder, required=True,
+                        help='folder of the result files')
+    parser.add_argument('--work-dir', type=cli.writable_folder, default='work_dirs/sweep',
                         help='folder of the runs (default: work_dirs/sweep)')
     parser.add_argument('--only', nargs='+', metavar='VARIANT', help='some of the variants')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='default: 0 1 2')
+    parser.add_argument('--seeds', type=cli.seed, nargs='+', default=[0, 1, 2],
+                        help='default: 0 1 2')
     return parser.parse_args()
 
 
@@ -51,11 +54,11 @@ def main() -> None:
                          f'{", ".join(plan.variants)}')
     for seed in args.seeds:  # a seed of all before the next one
         for name in variants:
-            out = args.out / f'{name}_{seed}.json'
+            out = Path(args.out) / f'{name}_{seed}.json'
             if out.exists():
                 continue
             options = {**plan.variants[name], 'randomness.seed': seed}
-            result = train(args.plan, args.work_dir / f'{name}_{seed}', options)
+            result = train(args.plan, Path(args.work_dir) / f'{name}_{seed}', options)
             record = dict(variant=name, seed=seed, plan=args.plan, cfg_options=options,
                           **result, **machine())
             get_file_backend(str(out)).put_text(json.dumps(record, indent=1) + '\n', str(out))
@@ -70,10 +73,8 @@ def read_plan(path: str) -> Config:
     Raises:
         InputError: no such file, or it lacks an entry.
     """
-    if not Path(path).is_file():
-        raise InputError(f'plan {path}: no such file; the project\'s own are in tools/plans/')
-    plan = Config.fromfile(path)
-    if 'variants' not in plan:
+    plan = cli.read_config(path)
+    if not isinstance(plan.get('variants'), dict):
         raise InputError(f'plan {path}: has no variants; expected name -> config options')
     return plan
 
@@ -104,13 +105,14 @@ def train(plan: str, work_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
                          f'see {log.name}')
     lines = [json.loads(line) for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
              for line in path.read_text().splitlines()]
-    losses = {line['step']: round(line['loss'], 4) for line in lines if 'loss' in line}
+    losses = {line['step']: round(line['loss'], 4) if math.isfinite(line['loss']) else None
+              for line in lines if 'loss' in line}
     found = dict(losses=losses, seconds=round(time.monotonic() - start))
     if diverged:
         return dict(metrics={}, diverged=last.removeprefix('error: '), **found)
-    metrics = [line for line in lines if 'loss' not in line][-1]
-    return dict(metrics={k: v for k, v in metrics.items() if k not in ('step', 'time', 'data_time')},
-                **found)
+    last = [line for line in lines if 'loss' not in line][-1]
+    metrics = {k: v for k, v in last.items() if k not in ('step', 'time', 'data_time')}
+    return dict(metrics=metrics, **found)
 
 
 def machine() -> dict[str, Any]:

@@ -5,7 +5,6 @@ of another architecture are said in one line, and the log tells whose person box
 """
 import argparse
 import math
-import os.path as osp
 
 try:
     import mspose_plugin  # noqa: F401  adapts the installed releases before they are imported
@@ -15,23 +14,20 @@ except ImportError as e:
 import mmengine
 from mmengine.config import Config
 from mmengine.dist import is_main_process
-from mmengine.runner import Runner
 
 from mspose_plugin import cli
-from mspose_plugin.errors import InputError
-from mspose_plugin.paths import check_writable_folder
-
-ENDINGS = {'out': ('.json', '.yaml', '.yml', '.pkl'), 'dump': ('.pkl', '.pickle')}
+from mspose_plugin.starting import StartingRunner, starting
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description='Evaluate a pose model')
     cli.add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', help='write the metrics to this .json (or .yaml, .pkl) file')
-    parser.add_argument('--dump', help='write the predictions to this .pkl file, for offline '
-                        'evaluation')
+    parser.add_argument('checkpoint', type=cli.checkpoint, help='checkpoint file')
+    parser.add_argument('--out', type=cli.writable_file('.json', '.yaml', '.yml', '.pkl'),
+                        help='write the metrics to this .json (or .yaml, .pkl) file')
+    parser.add_argument('--dump', type=cli.writable_file('.pkl', '.pickle'),
+                        help='write the predictions to this .pkl file, for offline evaluation')
     parser.add_argument('--badcase', action='store_true', help="run MMPose's bad-case analysis")
     return parser.parse_args()
 
@@ -39,14 +35,14 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Merge the arguments into the config and test."""
     args = parse_args()
-    for name, endings in ENDINGS.items():
-        path = getattr(args, name)
-        if path and not path.endswith(endings):
-            raise InputError(f'--{name} {path}: expected a file name ending in '
-                             f'{" or ".join(endings)}')
     cfg = cli.load_config(args)
-    if '://' not in args.checkpoint and not osp.isfile(args.checkpoint):
-        raise InputError(f'checkpoint {args.checkpoint}: no such file; check the path')
+    with starting(cfg):
+        test(cfg, args)
+
+
+def test(cfg: Config, args: argparse.Namespace) -> None:
+    """Test as the config and the command line say."""
+    cli.require(cfg, 'model.type', 'test_dataloader.dataset', 'test_evaluator')
     cfg.load_from = args.checkpoint
     if args.dump:
         evaluators = cfg.test_evaluator
@@ -55,8 +51,7 @@ def main() -> None:
     if args.badcase:
         analyse_bad_cases(cfg, args)
     cli.check_data(cfg, 'test')
-    check_writable_folder(cfg.work_dir)
-    runner = Runner.from_cfg(cfg)
+    runner = StartingRunner.from_cfg(cfg)
     cli.log_boxes(runner, 'test')
     metrics = runner.test()
     if args.out and is_main_process():

@@ -13,7 +13,6 @@ except ImportError as e:
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mspose_plugin import cli
 from mspose_plugin.checkpoint_io import find_latest_checkpoint
@@ -21,7 +20,11 @@ from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
 from mspose_plugin.engine.resume_checks import check_intact, find_intact_checkpoint
 from mspose_plugin.engine.work_dir_lock_hook import lock_work_dir
 from mspose_plugin.errors import InputError
-from mspose_plugin.paths import check_writable_folder
+from mspose_plugin.starting import StartingRunner, starting
+
+NUMBERS = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
+           'default_hooks.checkpoint.interval': -1, 'default_hooks.checkpoint.max_keep_ckpts': -1}
+"""Entries that are whole numbers, and the least; -1 is mmengine's for never and for all."""
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,6 +48,16 @@ def main() -> None:
     """Merge the arguments into the config and train."""
     args = parse_args()
     cfg = cli.load_config(args)
+    with starting(cfg):
+        train(cfg, args)
+
+
+def train(cfg: Config, args: argparse.Namespace) -> None:
+    """Train as the config and the command line say."""
+    cli.require(cfg, 'model.type', 'train_dataloader.dataset', 'train_cfg', 'optim_wrapper')
+    if cfg.get('val_dataloader'):
+        cli.require(cfg, 'val_evaluator')
+    check_values(cfg)
     if args.no_validate:
         check_schedule_without_validation(cfg)
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
@@ -56,13 +69,12 @@ def main() -> None:
                              'the total batch size that its learning rate is meant for')
         cfg.auto_scale_lr.enable = True
     cli.check_data(cfg, 'train', 'val')
-    check_writable_folder(cfg.work_dir)
     # already here, before the Runner writes its config; WorkDirLockHook comes after that
     lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
     if args.resume:
         cfg.resume = True
         cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
-    runner = Runner.from_cfg(cfg)
+    runner = StartingRunner.from_cfg(cfg)
     cli.log_boxes(runner, 'val')
     loader = runner.train_loop.dataloader
     if not len(loader):
@@ -70,6 +82,20 @@ def main() -> None:
                          'train_dataloader.batch_size, and drop_last is set: there is nothing to '
                          'train on; lower batch_size')
     runner.train()
+
+
+def check_values(cfg: Config) -> None:
+    """Raise :class:`InputError` where mmengine would fail after an epoch only, or never."""
+    for key, least in NUMBERS.items():
+        node, name = cfg, key
+        while '.' in name and isinstance(node, dict | Config):
+            head, _, name = name.partition('.')
+            node = node.get(head)
+        value = node.get(name, least) if isinstance(node, dict) else least
+        if value is not None and (type(value) is not int or value < least):
+            raise InputError(f'{key}={value!r}: expected a whole number of {least} or more')
+    if not isinstance(cfg.get('resume', False), bool):
+        raise InputError(f'resume={cfg.resume!r}: expected True or False; --resume takes a path')
 
 
 def use_amp(cfg: Config) -> None:
@@ -119,7 +145,7 @@ def checkpoint_to_resume(resume: str, work_dir: str) -> str:
             check_intact(found, work_dir)
         return found
     if '://' not in resume and not osp.isfile(resume):
-        raise InputError(f'--resume: checkpoint {resume} does not exist; name another one')
+        raise InputError(f'--resume: {resume}: no such file; name another checkpoint')
     return resume
 
 

@@ -46,7 +46,7 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
         lock = FileLock(path, timeout=0, is_singleton=True, thread_local=False,
                         fallback_to_soft=False)
         lock.acquire()
-        path.write_text(f'process {os.getpid()} on {socket.gethostname()}')
+        path.write_text(_own_name())
     except Timeout:
         raise InputError(f'work_dir {work_dir} is in use by {_holder(path)}; choose another '
                          '--work-dir, or wait for its end') from None
@@ -58,6 +58,17 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
         raise InputError(f'work_dir {work_dir}: cannot be written to ({e.strerror or e}); check '
                          'its permissions and the free space, or choose another --work-dir') from e
     return lock
+
+
+def remove_own_lock(work_dir: str | os.PathLike) -> None:
+    """Remove the lock file of a work directory if this process was the last to hold it."""
+    path = Path(work_dir, LOCK_FILE)
+    if _holder(path) == _own_name():
+        path.unlink(missing_ok=True)
+
+
+def _own_name() -> str:
+    return f'process {os.getpid()} on {socket.gethostname()}'
 
 
 def _holder(path: Path) -> str:

@@ -368,7 +368,7 @@ def test_mistakes_are_said_in_one_line(squares):
     for argv, message in (
             ([config, 'no.pth'], 'no.pth'), ([config, checkpoint, '--out', 'a.txt'], '.json'),
             ([config, checkpoint, '--shifts', '--scales'], 'one candidate at least'),
-            ([config, checkpoint, '--scales', '-1'], 'factor positive'),
+            ([config, checkpoint, '--scales', '0'], 'factor positive'),
             ([config, checkpoint, '--max-persons', '1'], '2 or more'),
             ([config, checkpoint, '--cfg-options', 'val_evaluator=None'], 'val_evaluator')):
         assert message in tiny_run.run([TOOL, *argv], folder).error
