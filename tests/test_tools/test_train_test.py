@@ -104,7 +104,7 @@ def test_nothing_to_resume(train, tmp_path):
     line = train('--resume').error
     assert line == (f'error: --resume: {tmp_path}/run holds no finished checkpoint; start without '
                     '--resume, or name a checkpoint')
-    assert 'nothing.pth does not exist' in train('--resume', 'nothing.pth').error
+    assert 'nothing.pth: no such file' in train('--resume', 'nothing.pth').error
 
 
 def test_resume_from_weights_only(base, train, tmp_path):
@@ -175,8 +175,8 @@ def test_out_dump_and_show_dir(base, test, tmp_path):
 
 
 @pytest.mark.parametrize('args, message', [
-    (['--out', 'metrics.txt'], '--out metrics.txt: expected a file name ending in .json'),
-    (['--dump', 'a.json'], '--dump a.json: expected a file name ending in .pkl'),
+    (['--out', 'metrics.txt'], '--out: metrics.txt: expected a file name ending in .json'),
+    (['--dump', 'a.json'], '--dump: a.json: expected a file name ending in .pkl'),
     (['--cfg-options', 'train_dataloader.dataset.pipeline.99.type=x'], '--cfg-options: '),
 ])
 def test_bad_arguments(base, test, args, message):
