@@ -34,7 +34,7 @@ setup(
         'setuptools<81',  # mmengine imports pkg_resources
     ],
     extras_require={
-        'test': ['pytest>=9,<10', 'pytest-xdist>=3.8,<4', 'ruff>=0.17,<0.18', 'tensorboard>=2.20,<3',
-                 'timm>=1.0,<2'],
+        'test': ['pytest>=9,<10', 'pytest-xdist>=3.8,<4', 'ruff>=0.17,<0.18',
+                 'tensorboard>=2.20,<3', 'timm>=1.0,<2'],
     },
 )

@@ -99,7 +99,8 @@ def _differences(a, b, path=''):
 ROWS = {
     '1_hourglass': set(),
     '2_mss': {'model.backbone.levels'},
-    '3_msr': {'model.backbone.context', 'model.head', 'train_cfg.max_epochs', 'default_hooks.stages'},
+    '3_msr': {'model.backbone.context', 'model.head', 'train_cfg.max_epochs',
+              'default_hooks.stages'},
     '4_structure_aware': {'model.head.loss'},
     '5_masking': {'train_cfg.max_epochs', 'default_hooks.stages.stages'},
 }
