@@ -2,8 +2,9 @@
 
 ``GROUPS[name][n]`` is S_n, keypoint n with its neighbours. For MPII the paper's text (MSSPose,
 ECCV 2018, §3.3) lists pairs head-thorax, shoulder-elbow, wrist-elbow, hip-knee, hip-hip and
-knee-ankle, and triplets at elbows and knees. Ours: that a hip has both its pairs in one group; the groups of
-pelvis, thorax and upper neck, which the text does not mention; COCO and FLIC, by the same rule.
+knee-ankle, and triplets at elbows and knees. Ours: that a hip has both its pairs in one group; the
+groups of pelvis, thorax and upper neck, which the text does not mention; COCO and FLIC, by the same
+rule.
 """
 from __future__ import annotations
 
