@@ -130,7 +130,7 @@ RESUMED = [
 ]
 PUBLISHED = [
     *FILES,
-    Bad('other.pth', 'first tensor: x', save(lambda checkpoint: dict(x=torch.zeros(1)))),
+    Bad('other.pth', 'weights', save(lambda checkpoint: dict(x=torch.zeros(1)))),
     Bad('list.pth', 'list', save(lambda checkpoint: [1, 2])),
 ]
 ENTRIES = {
