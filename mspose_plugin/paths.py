@@ -57,11 +57,12 @@ def check_writable_folder(folder: str) -> None:
         folder (str): as in :func:`check_writable_file`; need not exist.
 
     Raises:
-        InputError: it takes no files.
+        InputError: it takes no files, or is an address.
     """
     if '://' in folder:
         backend_of(folder)
-        return
+        raise InputError(f'{folder}: expected a folder of this machine; nothing can be written to '
+                         'an address')
     nearest = Path(os.path.realpath(folder))
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent

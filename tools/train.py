@@ -94,8 +94,18 @@ def check_values(cfg: Config) -> None:
         value = node.get(name, least) if isinstance(node, dict) else least
         if value is not None and (type(value) is not int or value < least):
             raise InputError(f'{key}={value!r}: expected a whole number of {least} or more')
+    for i, scheduler in enumerate(schedulers(cfg)):
+        if isinstance(scheduler.get('milestones'), str):  # mmengine would count its letters
+            raise InputError(f'param_scheduler.{i}.milestones={scheduler.milestones!r}: expected a '
+                             'list of whole numbers')
     if not isinstance(cfg.get('resume', False), bool):
         raise InputError(f'resume={cfg.resume!r}: expected True or False; --resume takes a path')
+
+
+def schedulers(cfg: Config) -> list:
+    """Return the config's schedulers of the learning rate as a list."""
+    found = cfg.get('param_scheduler') or []
+    return found if isinstance(found, list) else [found]
 
 
 def use_amp(cfg: Config) -> None:
@@ -115,8 +125,7 @@ def use_amp(cfg: Config) -> None:
 
 def check_schedule_without_validation(cfg: Config) -> None:
     """Raise :class:`InputError` where the schedule goes by the validation's figures."""
-    schedulers = cfg.get('param_scheduler') or []
-    for scheduler in schedulers if isinstance(schedulers, list) else [schedulers]:
+    for scheduler in schedulers(cfg):
         if str(scheduler.type).startswith('ReduceOnPlateau'):
             raise InputError(f'--no-validate: {scheduler.type} lowers the learning rate by the '
                              f'validation\'s {scheduler.get("monitor", "loss")} and would never '
