@@ -129,7 +129,7 @@ def run(main: Callable[[], None]) -> None:
         print(f'error: {re.sub(r"^mspose_plugin[.a-z_]*[.][A-Za-z]*Error: ", "", message)}',
               file=sys.stderr)
         sys.exit(2)
-    except (OSError, RuntimeError) as e:
+    except (OSError, EOFError, RuntimeError) as e:
         line = explain(e)
         if not line or os.environ.get('MSPOSE_TRACEBACK'):
             raise

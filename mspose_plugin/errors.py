@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import errno
 import re
+import traceback
 
 
 class InputError(ValueError):
@@ -48,6 +49,12 @@ def explain(error: Exception) -> str | None:
         # what was writable at the start need not be at the end
         place = f'{error.filename}: ' if error.filename else ''
         return f'{place}{error.strerror}; check the permissions and the space there'
+    if isinstance(error, (OSError, EOFError)) and any(
+            frame.f_code.co_filename.endswith('torch/multiprocessing/reductions.py')
+            for frame, _ in traceback.walk_tb(error.__traceback__)):
+        # killed while a batch of its was being fetched: nobody is there to hand it over
+        return (f'a data-loading process was killed; if memory ran out, {_MORE_ROOM}; a training '
+                'continues with --resume')
     if not isinstance(error, RuntimeError):
         return None
     for pattern, meaning in _MEANINGS:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from torch.multiprocessing.reductions import rebuild_storage_fd
 from torch.utils.data import DataLoader
 
 from mspose_plugin.engine import LoaderTimeoutHook, WorkDirLockHook
@@ -121,3 +122,15 @@ def test_limits_that_stay(train):
 def test_explain(text, meaning):
     assert (explain(RuntimeError(text)) or '') .startswith(meaning or '')
     assert bool(explain(RuntimeError(text))) == bool(meaning)
+
+
+@pytest.mark.parametrize('kind', [EOFError, ConnectionResetError, FileNotFoundError])
+def test_a_loader_process_that_died_with_a_batch_in_its_hands(kind):
+    class Gone:
+        def detach(self):
+            raise kind()
+
+    with pytest.raises(kind) as stopped:
+        rebuild_storage_fd(torch.UntypedStorage, Gone(), 4)
+    assert explain(stopped.value).startswith('a data-loading process was killed')
+    assert explain(kind()) is None
