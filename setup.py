@@ -1,4 +1,5 @@
 """Package metadata; ``make setup`` installs it with everything it needs into ``.venv``."""
+
 import re
 from pathlib import Path
 
@@ -34,7 +35,12 @@ setup(
         'setuptools<81',  # mmengine imports pkg_resources
     ],
     extras_require={
-        'test': ['pytest>=9,<10', 'pytest-xdist>=3.8,<4', 'ruff>=0.17,<0.18',
-                 'tensorboard>=2.20,<3', 'timm>=1.0,<2'],
+        'test': [
+            'pytest>=9,<10',
+            'pytest-xdist>=3.8,<4',
+            'ruff>=0.17,<0.18',
+            'tensorboard>=2.20,<3',
+            'timm>=1.0,<2',
+        ],
     },
 )

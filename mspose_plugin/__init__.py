@@ -3,11 +3,13 @@
 ``import mspose_plugin`` adapts the installed OpenMMLab releases to today's PyTorch and registers
 every component; a config gets there through ``custom_imports = dict(imports=['mspose_plugin'])``.
 """
-from . import compat
+
+from mspose_plugin import compat
 
 compat.apply()
 
-from . import codecs, datasets, engine, evaluation, models  # noqa: E402
+from mspose_plugin import codecs, datasets, engine, evaluation, models  # noqa: E402
+from mspose_plugin.checkpoint import hooks, pretrained  # noqa: E402, F401 registered
 
 __all__ = ['codecs', 'compat', 'datasets', 'engine', 'evaluation', 'models', '__version__']
 __version__ = '0.1.0'

@@ -17,6 +17,7 @@ or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``too
 
 ``chumpy``, which MMPose requires and never imports, is a matter of installation alone.
 """
+
 from __future__ import annotations
 
 import functools
@@ -60,8 +61,10 @@ def _require_pkg_resources() -> str:
     spec = importlib.util.find_spec('mmengine')
     source = Path(spec.origin).parent / 'utils/package_utils.py' if spec else None
     if source and source.is_file() and 'pkg_resources' in source.read_text():
-        raise ImportError('mmengine imports pkg_resources, which setuptools 81 removed: run pip '
-                          "install 'setuptools<81'")
+        raise ImportError(
+            'mmengine imports pkg_resources, which setuptools 81 removed: run pip '
+            "install 'setuptools<81'"
+        )
     return 'not needed by this mmengine'
 
 
@@ -73,7 +76,8 @@ def _require_xtcocotools() -> str:
         raise ImportError(
             f'xtcocotools does not load with this NumPy ({reason}): run pip install cython numpy, '
             'then pip install --force-reinstall --no-deps --no-build-isolation '
-            '--no-binary xtcocotools xtcocotools') from e
+            '--no-binary xtcocotools xtcocotools'
+        ) from e
     return 'built for the installed NumPy'
 
 
@@ -87,8 +91,10 @@ def _require_mmcv() -> str:
                 importlib.import_module(name)  # nothing but the check of versions
             except AssertionError as e:
                 reason = re.sub(r'\. Please.*', '', str(e), flags=re.DOTALL)
-                raise ImportError(f"{name}: {reason}: run pip install 'mmcv-lite==2.1.0' "
-                                  "'mmengine==0.10.7' 'mmdet==3.2.0'") from e
+                raise ImportError(
+                    f"{name}: {reason}: run pip install 'mmcv-lite==2.1.0' "
+                    "'mmengine==0.10.7' 'mmdet==3.2.0'"
+                ) from e
     return f'{sys.modules["mmcv"].__version__} goes with mmpose and mmdet'
 
 
@@ -96,7 +102,8 @@ def _unavailable_op(name: str) -> Callable[..., Any]:
     def op(*args: Any, **kwargs: Any) -> None:
         raise NotImplementedError(
             f'mmcv op {name!r} is compiled code that mmcv-lite does not contain; '
-            'install the full mmcv 2.1.0 (it then builds from source) to use it')
+            'install the full mmcv 2.1.0 (it then builds from source) to use it'
+        )
 
     op.__name__ = name
     return op
@@ -136,7 +143,7 @@ def _provide_mmcv_ops() -> str:
 
 
 def _guard_checkpoints() -> str:
-    from . import checkpoint_io
+    from mspose_plugin.checkpoint import loading as checkpoint_io
 
     return checkpoint_io.register()
 
@@ -171,7 +178,8 @@ def _allow_cpu_distributed() -> str:
 
     runner.init_dist, runner.MMDistributedDataParallel = init_cpu, CPUDistributedDataParallel
     MODEL_WRAPPERS.register_module(
-        name='MMDistributedDataParallel', module=CPUDistributedDataParallel, force=True)
+        name='MMDistributedDataParallel', module=CPUDistributedDataParallel, force=True
+    )
     return 'gloo and no device_ids (there is no GPU)'
 
 
@@ -195,7 +203,7 @@ def _draw_with_numpy_2_4() -> str:
 
 
 def _let_inference_fail_well() -> str:
-    from . import inference
+    from mspose_plugin.apis import inference
 
     return inference.adapt()
 

@@ -1,4 +1,5 @@
 """What all tests share: seeds, MMPose's registries, the real data beside the repository."""
+
 import multiprocessing
 import os
 import random

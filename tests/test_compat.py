@@ -1,4 +1,5 @@
 """Each row of what the stack needs: broken without the adaptation, working with it."""
+
 import json
 import os
 import subprocess
@@ -65,9 +66,14 @@ print(json.dumps(results))
 def without(tmp_path_factory):
     """What happens in a process that never imports the plugin."""
     folder = tmp_path_factory.mktemp('without')
-    torch.save(dict(state_dict={}, message_hub=HistoryBuffer([1.], [1])), folder / 'a.pth')
-    done = subprocess.run([sys.executable, '-c', WITHOUT, folder / 'a.pth'], capture_output=True,
-                          text=True, timeout=300, cwd=folder)
+    torch.save(dict(state_dict={}, message_hub=HistoryBuffer([1.0], [1])), folder / 'a.pth')
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT, folder / 'a.pth'],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=folder,
+    )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])
     assert not results['plugin']
@@ -96,13 +102,13 @@ def test_stand_in():
     from mmcv.ops import nms, roi_align
 
     assert not mmcv_full_available()
-    boxes = torch.tensor([[0., 0, 9, 9], [0, 0, 9, 8], [20, 20, 29, 29]])
-    kept, indices = nms(boxes, torch.tensor([.5, .9, .1]), 0.5)
-    assert indices.tolist() == [1, 2] and torch.equal(kept[:, 4], torch.tensor([.9, .1]))
-    _, indices = nms(boxes.numpy(), np.array([.5, .9, .1], np.float32), 0.5, offset=1)
+    boxes = torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 8], [20, 20, 29, 29]])
+    kept, indices = nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5)
+    assert indices.tolist() == [1, 2] and torch.equal(kept[:, 4], torch.tensor([0.9, 0.1]))
+    _, indices = nms(boxes.numpy(), np.array([0.5, 0.9, 0.1], np.float32), 0.5, offset=1)
     assert indices.tolist() == [1, 2]
     with pytest.raises(NotImplementedError, match="'roi_align_forward'.*install the full mmcv"):
-        roi_align(torch.ones(1, 1, 8, 8), torch.tensor([[0., 0, 0, 4, 4]]), (2, 2))
+        roi_align(torch.ones(1, 1, 8, 8), torch.tensor([[0.0, 0, 0, 4, 4]]), (2, 2))
     with pytest.raises(AttributeError):
         sys.modules['mmcv._ext'].__path__  # noqa: B018
 
@@ -122,7 +128,7 @@ def test_mmengine_cannot_read_its_checkpoints_alone(without, tmp_path):
     assert without['checkpoint'].startswith('UnpicklingError: Weights only load failed')
     from mmengine.runner.checkpoint import _load_checkpoint
 
-    torch.save(dict(message_hub=HistoryBuffer([1.], [1])), tmp_path / 'a.pth')
+    torch.save(dict(message_hub=HistoryBuffer([1.0], [1])), tmp_path / 'a.pth')
     assert _load_checkpoint(str(tmp_path / 'a.pth'))['message_hub'].mean() == 1
 
 
@@ -137,8 +143,9 @@ def test_launcher_needs_a_gpu_alone(without):  # with it: test_tools/test_train_
 
     wrapper = MODEL_WRAPPERS.get('MMDistributedDataParallel')
     assert wrapper is runner.MMDistributedDataParallel
-    torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0,
-                                         world_size=1)
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
     try:
         assert wrapper(torch.nn.Linear(1, 1), device_ids=[0]).device_ids is None
     finally:
@@ -181,14 +188,19 @@ def test_pkg_resources_not_needed_by_a_later_mmengine(monkeypatch, tmp_path):
     (tmp_path / 'mmengine/utils').mkdir(parents=True)
     (tmp_path / 'mmengine/utils/package_utils.py').write_text('import importlib.metadata')
     spec = ModuleSpec('mmengine', None, origin=str(tmp_path / 'mmengine/__init__.py'))
-    monkeypatch.setattr(compat.importlib.util, 'find_spec',
-                        {'mmengine': spec, 'pkg_resources': None}.get)
+    monkeypatch.setattr(
+        compat.importlib.util, 'find_spec', {'mmengine': spec, 'pkg_resources': None}.get
+    )
     assert compat._require_pkg_resources() == 'not needed by this mmengine'
 
 
-@pytest.mark.parametrize('error', [
-    ValueError('numpy.dtype size changed, may indicate binary incompatibility.\nExpected 96'),
-    ModuleNotFoundError("No module named 'xtcocotools'")])
+@pytest.mark.parametrize(
+    'error',
+    [
+        ValueError('numpy.dtype size changed, may indicate binary incompatibility.\nExpected 96'),
+        ModuleNotFoundError("No module named 'xtcocotools'"),
+    ],
+)
 def test_xtcocotools_of_another_numpy(monkeypatch, error):
     class Broken:
         @staticmethod
@@ -208,12 +220,15 @@ def test_mmcv_that_mmdet_asserts_against(monkeypatch):
     monkeypatch.delitem(sys.modules, 'mmdet')
     with pytest.raises(ImportError) as e:
         compat._require_mmcv()
-    assert "mmdet: MMCV==2.2.0 is used but incompatible: run pip install 'mmcv-lite==2.1.0'" \
+    assert (
+        "mmdet: MMCV==2.2.0 is used but incompatible: run pip install 'mmcv-lite==2.1.0'"
         in one_line(e)
+    )
 
 
-@pytest.mark.parametrize('name, wanted', [('mmcv', 'mmcv-lite==2.1.0'),
-                                          ('mmpose', 'mmpose==1.3.2')])
+@pytest.mark.parametrize(
+    'name, wanted', [('mmcv', 'mmcv-lite==2.1.0'), ('mmpose', 'mmpose==1.3.2')]
+)
 def test_missing_package(monkeypatch, name, wanted):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=f"{name} is missing: run pip install '{wanted}'"):
@@ -228,10 +243,16 @@ def test_chumpy_is_never_imported():
 
 @pytest.mark.parametrize('tool', ['train.py', 'test.py'])
 def test_tools_say_it_in_one_line(tool):
-    code = ("import runpy, sys; sys.modules['pkg_resources'] = None; "
-            "runpy.run_path(sys.argv[1], run_name='__main__')")
-    done = subprocess.run([sys.executable, '-c', code, CONFIGS.parent / 'tools' / tool],
-                          capture_output=True, text=True, timeout=120)
+    code = (
+        "import runpy, sys; sys.modules['pkg_resources'] = None; "
+        "runpy.run_path(sys.argv[1], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code, CONFIGS.parent / 'tools' / tool],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 1 and done.stderr.count('\n') == 1
     assert done.stderr.startswith('error: mmengine imports pkg_resources')
 
@@ -250,10 +271,17 @@ def test_bases_are_relative_because_packages_do_not_resolve(tmp_path, monkeypatc
 
 def test_importing_is_quiet():
     env = {**os.environ, 'PYTHONWARNINGS': 'default'}
-    done = subprocess.run([sys.executable, '-c', 'import mspose_plugin'], env=env, timeout=300,
-                          capture_output=True, text=True, cwd='/')
+    done = subprocess.run(
+        [sys.executable, '-c', 'import mspose_plugin'],
+        env=env,
+        timeout=300,
+        capture_output=True,
+        text=True,
+        cwd='/',
+    )
     assert done.returncode == 0 and not done.stdout
     own = str(CONFIGS.parent)
-    assert not [line for line in done.stderr.splitlines()
-                if line.startswith(own) and '.venv' not in line], done.stderr
+    assert not [
+        line for line in done.stderr.splitlines() if line.startswith(own) and '.venv' not in line
+    ], done.stderr
     assert 'pkg_resources' not in done.stderr

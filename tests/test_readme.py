@@ -8,16 +8,22 @@ README = (ROOT / 'README.md').read_text()
 
 
 def test_figures_are_those_of_the_result_files():
-    done = subprocess.run([sys.executable, 'tools/update_docs.py', '--check'], cwd=ROOT,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, 'tools/update_docs.py', '--check'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_every_file_it_names_exists():
     names = re.findall(r'`((?:configs|tools|tests|docs)/[\w./]+\w)`', README)
     names += re.findall(r'(?:python |^)((?:configs|tools)/[\w/]+\.(?:py|sh))', README, re.MULTILINE)
-    names += [f'mspose_plugin/{n}' for n in re.findall(
-        r'`((?:models|datasets|engine|evaluation)/[\w./]+)`', README)]
+    names += [
+        f'mspose_plugin/{n}'
+        for n in re.findall(r'`((?:models|datasets|engine|evaluation)/[\w./]+)`', README)
+    ]
     assert len(names) > 15
     missing = [name for name in names if not (ROOT / name).exists()]
     assert not missing

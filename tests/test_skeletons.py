@@ -1,4 +1,5 @@
 """The skeletal graphs S: the paper's groups, and what must hold for every graph."""
+
 from pathlib import Path
 
 import mmpose
@@ -11,8 +12,20 @@ from mspose_plugin.skeletons import GROUPS
 
 # design of the project, after the paper's text; MPII order
 PAPER = {
-    0: {0, 1}, 1: {0, 1, 2}, 2: {2, 1, 3}, 3: {3, 4, 2}, 4: {3, 4, 5}, 5: {5, 4}, 9: {9, 7},
-    10: {10, 11}, 11: {10, 11, 12}, 12: {12, 11}, 13: {13, 14}, 14: {13, 14, 15}, 15: {15, 14}}
+    0: {0, 1},
+    1: {0, 1, 2},
+    2: {2, 1, 3},
+    3: {3, 4, 2},
+    4: {3, 4, 5},
+    5: {5, 4},
+    9: {9, 7},
+    10: {10, 11},
+    11: {10, 11, 12},
+    12: {12, 11},
+    13: {13, 14},
+    14: {13, 14, 15},
+    15: {15, 14},
+}
 OURS = {6: {6, 7}, 7: {7, 6, 9}, 8: {8, 7}}
 
 

@@ -5,10 +5,10 @@ median of the ratios of neighbours, so that a machine that others use as well ch
 and hardly the ratio; or that of their differences, where the aim is a time. The times of the two
 sides are for orientation only.
 """
+
 import argparse
 import json
 import platform
-import runpy
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -24,12 +24,14 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
+from reference_hourglass import Princeton
 from torch import Tensor
 
 import mspose_plugin  # noqa: F401  registers the components
-from mspose_plugin import cli, untrained
-from mspose_plugin.errors import InputError
+from mspose_plugin.cli import common as cli
 from mspose_plugin.skeletons import GROUPS
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARE = {
@@ -73,11 +75,16 @@ class Row:
 
     def __str__(self) -> str:
         """Return the line."""
-        target = ('' if self.target is None else
-                  f'<= {self.target:.2f} {"held" if self.holds else "missed"}')
+        target = (
+            ''
+            if self.target is None
+            else f'<= {self.target:.2f} {"held" if self.holds else "missed"}'
+        )
         first, third = self.quartiles
-        return (f'{self.name:36}{self.baseline_ms:9.2f} ms{self.candidate_ms:9.2f} ms'
-                f'{self.value:8.3f} {self.unit:7}{first:.3f}-{third:.3f}   {target}')
+        return (
+            f'{self.name:36}{self.baseline_ms:9.2f} ms{self.candidate_ms:9.2f} ms'
+            f'{self.value:8.3f} {self.unit:7}{first:.3f}-{third:.3f}   {target}'
+        )
 
 
 def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Row:
@@ -96,7 +103,7 @@ def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Ro
     sides = (comparison.baseline, comparison.candidate)
     times = np.zeros((repeats + 2, 2))
     for i in range(len(times)):
-        for side in ((0, 1) if i % 2 else (1, 0)):
+        for side in (0, 1) if i % 2 else (1, 0):
             _wait(device)
             start = now()
             sides[side]()
@@ -105,8 +112,15 @@ def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Ro
     values = COMPARE[comparison.unit](*times[2:].T)
     first, value, third = np.percentile(values, (25, 50, 75)).tolist()
     target = comparison.target
-    return Row(comparison.name, *np.median(times[2:], axis=0).tolist(), value, (first, third),
-               comparison.unit, target, None if target is None else value <= target)
+    return Row(
+        comparison.name,
+        *np.median(times[2:], axis=0).tolist(),
+        value,
+        (first, third),
+        comparison.unit,
+        target,
+        None if target is None else value <= target,
+    )
 
 
 def _wait(device: str) -> None:
@@ -115,20 +129,29 @@ def _wait(device: str) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('--repeats', type=cli.positive_int, default=20,
-                        help='pairs (default: %(default)s)')
-    parser.add_argument('--device', type=cli.device,
-                        default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='default: a GPU where there is one')
-    parser.add_argument('--clock', choices=['wall', 'cpu'], default='wall', help='cpu: processor '
-                        'time, steadier on a shared machine without a GPU (default: wall)')
+    parser.add_argument(
+        '--repeats', type=cli.positive_int, default=20, help='pairs (default: %(default)s)'
+    )
+    parser.add_argument(
+        '--device',
+        type=cli.device,
+        default='cuda' if torch.cuda.is_available() else 'cpu',
+        help='default: a GPU where there is one',
+    )
+    parser.add_argument(
+        '--clock',
+        choices=['wall', 'cpu'],
+        default='wall',
+        help='cpu: processor time, steadier on a shared machine without a GPU (default: wall)',
+    )
     parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
 
 
 def _add_sizes(parser: argparse.ArgumentParser, batch: int) -> None:
     parser.add_argument('--stacks', type=cli.whole_number(1, 64), default=8, help='default: 8')
-    parser.add_argument('--input-size', type=cli.whole_number(64, 2048), default=256,
-                        help='pixels (default: 256)')
+    parser.add_argument(
+        '--input-size', type=cli.whole_number(64, 2048), default=256, help='pixels (default: 256)'
+    )
     parser.add_argument('--batch', type=cli.positive_int, default=batch, help=f'default: {batch}')
     parser.add_argument('--norm', choices=['mse', 'l2'], default='mse', help='default: mse')
     parser.add_argument('--combine', choices=['sum', 'max'], default='sum', help='default: sum')
@@ -136,22 +159,31 @@ def _add_sizes(parser: argparse.ArgumentParser, batch: int) -> None:
 
 def _add_hourglass(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=2)
-    parser.add_argument('--channels', type=cli.whole_number(2, 4096), default=256,
-                        help='default: 256')
+    parser.add_argument(
+        '--channels', type=cli.whole_number(2, 4096), default=256, help='default: 256'
+    )
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--alpha', type=cli.number(0), default=0.,
-                        help='weight of the structural term (default: 0)')
+    parser.add_argument(
+        '--alpha',
+        type=cli.number(0),
+        default=0.0,
+        help='weight of the structural term (default: 0)',
+    )
 
 
 def _hourglass(args: argparse.Namespace) -> list[Comparison]:
     """MultiScaleHourglass and MSSHead against the published network, which has no levels."""
     if args.input_size % 64:
         raise InputError(f'--input-size {args.input_size}: expected a multiple of 64')
-    published = runpy.run_path(str(ROOT / 'tests' / 'reference_hourglass.py'))['Princeton']
-    plain = published(args.stacks, args.channels).to(args.device)
-    ours = MODELS.build(dict(
-        type='MultiScaleHourglass', num_stacks=args.stacks, channels=args.channels,
-        stem_channels=(64, 128, 128))).to(args.device)
+    plain = Princeton(args.stacks, args.channels).to(args.device)
+    ours = MODELS.build(
+        dict(
+            type='MultiScaleHourglass',
+            num_stacks=args.stacks,
+            channels=args.channels,
+            stem_channels=(64, 128, 128),
+        )
+    ).to(args.device)
     head = _head(args, args.alpha)
     images = torch.rand(args.batch, 3, args.input_size, args.input_size, device=args.device)
     samples = _square_samples(args)
@@ -168,6 +200,7 @@ def _hourglass(args: argparse.Namespace) -> list[Comparison]:
             net.eval()
             with torch.no_grad(), _autocast(args):
                 net(images)
+
         return run
 
     def step(net: torch.nn.Module, loss: Callable[[], Tensor]) -> Callable[[], object]:
@@ -181,37 +214,60 @@ def _hourglass(args: argparse.Namespace) -> list[Comparison]:
                 value = loss()
             value.backward()
             optimizer.step()
+
         return run
 
-    return [Comparison('forward', forward(plain), forward(ours), 1.03),
-            Comparison('training step', step(plain, plain_loss), step(ours, our_loss), 1.03)]
+    return [
+        Comparison('forward', forward(plain), forward(ours), 1.03),
+        Comparison('training step', step(plain, plain_loss), step(ours, our_loss), 1.03),
+    ]
 
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=8)
-    parser.add_argument('--alpha', type=cli.number(0), default=0.1,
-                        help='weight of the structural term (default: 0.1)')
+    parser.add_argument(
+        '--alpha',
+        type=cli.number(0),
+        default=0.1,
+        help='weight of the structural term (default: 0.1)',
+    )
 
 
 def _loss(args: argparse.Namespace) -> list[Comparison]:
     """MSSHead's loss with the structural term against the same without."""
     samples = _square_samples(args)
     finest = args.input_size // 4
-    maps = [[torch.rand(args.batch, 16, finest // level, finest // level, device=args.device,
-                        requires_grad=True) for level in (8, 4, 2, 1)]
-            for _ in range(args.stacks)]
+    maps = [
+        [
+            torch.rand(
+                args.batch,
+                16,
+                finest // level,
+                finest // level,
+                device=args.device,
+                requires_grad=True,
+            )
+            for level in (8, 4, 2, 1)
+        ]
+        for _ in range(args.stacks)
+    ]
     leaves = [h for stack in maps for h in stack]
 
     def run(alpha: float) -> Callable[[], object]:
         head = _head(args, alpha)
         return lambda: torch.autograd.grad(_total(head.loss(maps, samples)), leaves)
 
-    return [Comparison('head.loss and its gradient', run(0.), run(args.alpha), 1.05)]
+    return [Comparison('head.loss and its gradient', run(0.0), run(args.alpha), 1.05)]
 
 
 def _head(args: argparse.Namespace, alpha: float) -> torch.nn.Module:
-    loss = dict(type='StructureAwareLoss', groups=GROUPS['mpii'], alpha=alpha, norm=args.norm,
-                combine=args.combine)
+    loss = dict(
+        type='StructureAwareLoss',
+        groups=GROUPS['mpii'],
+        alpha=alpha,
+        norm=args.norm,
+        combine=args.combine,
+    )
     return MODELS.build(dict(type='MSSHead', loss=loss)).to(args.device)
 
 
@@ -222,8 +278,10 @@ def _add_masking(parser: argparse.ArgumentParser) -> None:
 def _masking(args: argparse.Namespace) -> list[Comparison]:
     """KeypointMasking on an image of 256x256 pixels: the crop alone and with it."""
     cv2.setNumThreads(1)  # as in a data-loading process
-    crop, masking = (TRANSFORMS.build(cfg) for cfg in (
-        dict(type='TopdownAffine', input_size=(256, 256)), dict(type='KeypointMasking')))
+    crop, masking = (
+        TRANSFORMS.build(cfg)
+        for cfg in (dict(type='TopdownAffine', input_size=(256, 256)), dict(type='KeypointMasking'))
+    )
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (480, 640, 3), np.uint8)
 
@@ -232,14 +290,25 @@ def _masking(args: argparse.Namespace) -> list[Comparison]:
         draw = np.random.default_rng(1)
         while True:
             yield dict(
-                img=image, img_shape=image.shape[:2], bbox_center=np.array([[320., 240.]]),
-                bbox_scale=np.array([[300., 300.]]), bbox_rotation=np.zeros(1),
+                img=image,
+                img_shape=image.shape[:2],
+                bbox_center=np.array([[320.0, 240.0]]),
+                bbox_scale=np.array([[300.0, 300.0]]),
+                bbox_rotation=np.zeros(1),
                 keypoints=draw.normal((320, 240), (20, 40), (1, 16, 2)),
-                keypoints_visible=np.ones((1, 16)))
+                keypoints_visible=np.ones((1, 16)),
+            )
 
     without, masked = persons(), persons()
-    return [Comparison('KeypointMasking, one image', lambda: crop(next(without)),
-                       lambda: masking(crop(next(masked))), 1., 'ms')]
+    return [
+        Comparison(
+            'KeypointMasking, one image',
+            lambda: crop(next(without)),
+            lambda: masking(crop(next(masked))),
+            1.0,
+            'ms',
+        )
+    ]
 
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
@@ -284,11 +353,14 @@ def _parts(args: argparse.Namespace) -> Iterator[Comparison]:
         def without_gradients() -> None:
             with torch.no_grad():
                 run()
+
         return without_gradients
 
-    yield Comparison('head against the whole forward',
-                     forward(lambda: model(images, None, mode='tensor')),
-                     forward(lambda: head(features)))
+    yield Comparison(
+        'head against the whole forward',
+        forward(lambda: model(images, None, mode='tensor')),
+        forward(lambda: head(features)),
+    )
 
 
 def _cut_off(part: torch.nn.Module, inputs: object) -> object:
@@ -310,6 +382,7 @@ def _pass(part: torch.nn.Module, inputs: object, outputs: object) -> Callable[[]
             tensor.grad = None
         reached = [t for t in _tensors(part(inputs)) if t.requires_grad]
         torch.autograd.backward(reached, gradients)
+
     return run
 
 
@@ -325,8 +398,10 @@ def _tensors(value: object) -> Iterator[Tensor]:
 def _num_keypoints(cfg: Config) -> int:
     """Return how many keypoints the training data have."""
     if not cfg.get('train_dataloader'):
-        raise InputError(f'config {cfg.filename}: no train_dataloader, whose data set says how '
-                         'many keypoints there are')
+        raise InputError(
+            f'config {cfg.filename}: no train_dataloader, whose data set says how '
+            'many keypoints there are'
+        )
     dataset = cfg.train_dataloader.dataset
     metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
     return parse_pose_metainfo(metainfo)['num_keypoints']
@@ -336,14 +411,19 @@ def _square_samples(args: argparse.Namespace) -> list[PoseDataSample]:
     return _samples(args, 16, (args.input_size // 4, args.input_size // 4))
 
 
-def _samples(args: argparse.Namespace, keypoints: int,
-             size: tuple[int, int]) -> list[PoseDataSample]:
+def _samples(
+    args: argparse.Namespace, keypoints: int, size: tuple[int, int]
+) -> list[PoseDataSample]:
     """Return a batch with random heatmaps of ``size`` (width, height)."""
     maps = torch.rand(args.batch, keypoints, *size[::-1], device=args.device)
     weights = torch.ones(1, keypoints, device=args.device)
-    return [PoseDataSample(gt_fields=PixelData(heatmaps=heatmaps),
-                           gt_instance_labels=InstanceData(keypoint_weights=weights))
-            for heatmaps in maps]
+    return [
+        PoseDataSample(
+            gt_fields=PixelData(heatmaps=heatmaps),
+            gt_instance_labels=InstanceData(keypoint_weights=weights),
+        )
+        for heatmaps in maps
+    ]
 
 
 def _total(losses: dict[str, Tensor]) -> Tensor:
@@ -369,8 +449,7 @@ def parse_args() -> argparse.Namespace:
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest='benchmark', required=True)
     for name, (add_arguments, make) in BENCHMARKS.items():
-        command = commands.add_parser(
-            name, help=make.__doc__.rstrip('.'), description=make.__doc__)
+        command = commands.add_parser(name, help=make.__doc__.rstrip('.'), description=make.__doc__)
         _add_common(command)
         add_arguments(command)
     return parser.parse_args()
@@ -387,10 +466,19 @@ def main() -> None:
         print(row)
         rows.append(asdict(row))
     if args.out:
-        device = (torch.cuda.get_device_name(args.device) if args.device.startswith('cuda') else
-                  platform.processor() or platform.machine())
-        result = dict(benchmark=args.benchmark, arguments=vars(args), rows=rows, environment=dict(
-            torch=torch.__version__, device=device, threads=torch.get_num_threads()))
+        device = (
+            torch.cuda.get_device_name(args.device)
+            if args.device.startswith('cuda')
+            else platform.processor() or platform.machine()
+        )
+        result = dict(
+            benchmark=args.benchmark,
+            arguments=vars(args),
+            rows=rows,
+            environment=dict(
+                torch=torch.__version__, device=device, threads=torch.get_num_threads()
+            ),
+        )
         get_file_backend(args.out).put_text(json.dumps(result, indent=2) + '\n', args.out)
 
 

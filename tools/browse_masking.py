@@ -4,11 +4,12 @@
 input, with occlusions, with duplicates. Labelled keypoints are drawn where they are, on the patches
 too. The config's own ``KeypointMasking`` settings are used if it has any.
 """
+
 import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from mspose_plugin import cli  # adapts the installed releases, so before MMPose
+from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
 
 # isort: split
 import cv2
@@ -20,10 +21,11 @@ from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, TRANSFORMS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from mspose_plugin import grid, untrained
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils import picture_grid as grid
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 
-KINDS = dict(original=(0., 0.), occlusion=(1., 0.), duplicate=(0., 1.))
+KINDS = dict(original=(0.0, 0.0), occlusion=(1.0, 0.0), duplicate=(0.0, 1.0))
 """Probabilities of occlusion and duplicate for each cell."""
 
 
@@ -31,18 +33,33 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
-    parser.add_argument('--out', required=True, type=cli.writable_file(*grid.ENDINGS),
-                        help='picture to write (.png or .jpg)')
-    parser.add_argument('--num', type=cli.positive_int, default=8,
-                        help='number of persons (default: 8)')
-    parser.add_argument('--columns', type=cli.positive_int, default=2,
-                        help='persons in a row (default: 2)')
-    parser.add_argument('--size', type=cli.whole_number(64, 2048), default=288,
-                        help='height of a cell in pixels (default: 288)')
-    parser.add_argument('--seed', type=cli.seed, default=0, help='which persons and patches '
-                        '(default: 0)')
-    parser.add_argument('--split', choices=['train', 'val', 'test'], default='train',
-                        help='data and pipeline to use (default: train)')
+    parser.add_argument(
+        '--out',
+        required=True,
+        type=cli.writable_file(*grid.ENDINGS),
+        help='picture to write (.png or .jpg)',
+    )
+    parser.add_argument(
+        '--num', type=cli.positive_int, default=8, help='number of persons (default: 8)'
+    )
+    parser.add_argument(
+        '--columns', type=cli.positive_int, default=2, help='persons in a row (default: 2)'
+    )
+    parser.add_argument(
+        '--size',
+        type=cli.whole_number(64, 2048),
+        default=288,
+        help='height of a cell in pixels (default: 288)',
+    )
+    parser.add_argument(
+        '--seed', type=cli.seed, default=0, help='which persons and patches (default: 0)'
+    )
+    parser.add_argument(
+        '--split',
+        choices=['train', 'val', 'test'],
+        default='train',
+        help='data and pipeline to use (default: train)',
+    )
     cli.add_config_arguments(parser)
     return parser.parse_args()
 
@@ -56,14 +73,22 @@ def main() -> None:
     cli.check_data(cfg, args.split)
     masking = next(find(cfg.to_dict(), 'KeypointMasking'), dict(type='KeypointMasking'))
     dataset = build_dataset(cfg, args.split)
-    visualizer = VISUALIZERS.build(dict(
-        type='PoseLocalVisualizer', name='browse_masking', line_width=1,
-        radius=max(args.size // 110, 1)))
+    visualizer = VISUALIZERS.build(
+        dict(
+            type='PoseLocalVisualizer',
+            name='browse_masking',
+            line_width=1,
+            radius=max(args.size // 110, 1),
+        )
+    )
     visualizer.set_dataset_meta(dataset.metainfo)
     np.random.seed(args.seed)
-    chosen = np.random.permutation(len(dataset))[:args.num]
-    grid.save([draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen],
-              args.columns, args.out)
+    chosen = np.random.permutation(len(dataset))[: args.num]
+    grid.save(
+        [draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen],
+        args.columns,
+        args.out,
+    )
 
 
 def find(node: Any, kind: str) -> Iterator[dict]:
@@ -85,8 +110,10 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
     cli.require(cfg, f'{split}_dataloader.dataset')
     dataset = cfg[f'{split}_dataloader'].dataset.to_dict()
     if not next(find(dataset, 'TopdownAffine'), None):
-        raise InputError(f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint '
-                         'masking is for top-down data')
+        raise InputError(
+            f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint '
+            'masking is for top-down data'
+        )
     return untrained.built(DATASETS, cut(dataset), cfg, f'{split}_dataloader.dataset')
 
 
@@ -97,7 +124,7 @@ def cut(node: Any) -> Any:
     if isinstance(node, (list, tuple)):
         for i, step in enumerate(node):
             if isinstance(step, dict) and step.get('type') == 'TopdownAffine':
-                return list(node[:i + 1])
+                return list(node[: i + 1])
         return [cut(item) for item in node]
     return node
 
@@ -108,21 +135,33 @@ def draw_person(results: dict, masking: dict, visualizer: Any, size: int) -> np.
     zoom = size / height
     instances = InstanceData(
         keypoints=(results['transformed_keypoints'] + 0.5) * zoom - 0.5,
-        keypoints_visible=results['keypoints_visible'])
+        keypoints_visible=results['keypoints_visible'],
+    )
     cells, images = [], []
     for kind, (occlusion, duplicate) in KINDS.items():
         step = TRANSFORMS.build(
-            {**masking, 'occlusion_prob': occlusion, 'duplicate_prob': duplicate})
-        image = cv2.resize(step(dict(results))['img'], (round(width * zoom), size),
-                           interpolation=cv2.INTER_CUBIC)
+            {**masking, 'occlusion_prob': occlusion, 'duplicate_prob': duplicate}
+        )
+        image = cv2.resize(
+            step(dict(results))['img'], (round(width * zoom), size), interpolation=cv2.INTER_CUBIC
+        )
         sample = PoseDataSample(gt_instances=instances)
-        cell = visualizer.add_datasample('', image[..., ::-1].copy(), sample,
-                                         draw_pred=False)[..., ::-1].copy()
+        cell = visualizer.add_datasample('', image[..., ::-1].copy(), sample, draw_pred=False)[
+            ..., ::-1
+        ].copy()
         unchanged = kind != 'original' and np.array_equal(image, images[0])
         images.append(image)
         cell = np.pad(cell, ((20, 0), (0, 2), (0, 0)))  # room for the title
-        cv2.putText(cell, f'{kind}: no room' if unchanged else kind, (6, 15),
-                    cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            cell,
+            f'{kind}: no room' if unchanged else kind,
+            (6, 15),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.45,
+            (255, 255, 255),
+            1,
+            cv2.LINE_AA,
+        )
         cells.append(cell)
     return np.pad(np.hstack(cells), ((0, 4), (0, 4), (0, 0)), constant_values=255)
 

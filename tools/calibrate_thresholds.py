@@ -11,6 +11,7 @@ is for ``tools/test.py CONFIG CHECKPOINT --cfg-options model.test_cfg.conditiona
 Flip testing and ``test_cfg.multi_scale`` stay as the config has them, since they change the
 confidences: calibrate and test with the same.
 """
+
 import argparse
 import json
 
@@ -23,44 +24,81 @@ import numpy as np
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from mspose_plugin import cli
-from mspose_plugin.errors import InputError
+from mspose_plugin.cli import common as cli
+from mspose_plugin.engine.starting import StartingRunner, starting
 from mspose_plugin.evaluation.threshold_search import AIMS
-from mspose_plugin.starting import StartingRunner, starting
+from mspose_plugin.utils.errors import InputError
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     cli.add_common_arguments(parser)
     parser.add_argument('checkpoint', type=cli.checkpoint, help='checkpoint file')
-    parser.add_argument('--out', type=cli.writable_file('.json'), default='thresholds.json',
-                        help='file to write (default: thresholds.json)')
-    parser.add_argument('--shifts', type=cli.number(0, 1), nargs='*', default=[0.04, 0.1],
-                        metavar='SHARE', help='candidates: shifts by these shares of the padded '
-                        'box, each to the left, right, up and down (default: 0.04 0.1)')
-    parser.add_argument('--scales', type=cli.number(0), nargs='*', default=[0.85, 1.15],
-                        metavar='FACTOR', help='candidates: scaled boxes; none for shifts only, '
-                        'as in the paper (default: 0.85 1.15)')
-    parser.add_argument('--aim', choices=AIMS, default=AIMS[0], help='what to look for: the most '
-                        'gain per extra pass, or the most gain (default: per-pass)')
-    parser.add_argument('--max-passes', type=cli.number(1), help='network passes a person may '
-                        'take on average, flipped and scaled ones included (default: no limit)')
-    parser.add_argument('--max-persons', type=cli.whole_number(2), help='calibrate on so many '
-                        'random persons (default: all of the validation set)')
-    parser.add_argument('--confidence', type=cli.number(0, 1), default=0.95, help='of the '
-                        'intervals that must lie above 0 (default: 0.95)')
-    parser.add_argument('--seed', type=cli.seed, default=0, help='of the halves, the intervals and '
-                        '--max-persons (default: 0)')
+    parser.add_argument(
+        '--out',
+        type=cli.writable_file('.json'),
+        default='thresholds.json',
+        help='file to write (default: thresholds.json)',
+    )
+    parser.add_argument(
+        '--shifts',
+        type=cli.number(0, 1),
+        nargs='*',
+        default=[0.04, 0.1],
+        metavar='SHARE',
+        help='candidates: shifts by these shares of the padded '
+        'box, each to the left, right, up and down (default: 0.04 0.1)',
+    )
+    parser.add_argument(
+        '--scales',
+        type=cli.number(0),
+        nargs='*',
+        default=[0.85, 1.15],
+        metavar='FACTOR',
+        help='candidates: scaled boxes; none for shifts only, as in the paper (default: 0.85 1.15)',
+    )
+    parser.add_argument(
+        '--aim',
+        choices=AIMS,
+        default=AIMS[0],
+        help='what to look for: the most gain per extra pass, or the most gain (default: per-pass)',
+    )
+    parser.add_argument(
+        '--max-passes',
+        type=cli.number(1),
+        help='network passes a person may '
+        'take on average, flipped and scaled ones included (default: no limit)',
+    )
+    parser.add_argument(
+        '--max-persons',
+        type=cli.whole_number(2),
+        help='calibrate on so many random persons (default: all of the validation set)',
+    )
+    parser.add_argument(
+        '--confidence',
+        type=cli.number(0, 1),
+        default=0.95,
+        help='of the intervals that must lie above 0 (default: 0.95)',
+    )
+    parser.add_argument(
+        '--seed',
+        type=cli.seed,
+        default=0,
+        help='of the halves, the intervals and --max-persons (default: 0)',
+    )
     return parser.parse_args()
 
 
 def candidates(shifts: list[float], scales: list[float]) -> list[tuple[float, float, float]]:
     """Return the perturbations to try, as ``test_cfg.conditional.perturbations`` has them."""
-    around = [(-1., 0.), (1., 0.), (0., -1.), (0., 1.)]
-    return [*((x * shift, y * shift, 1.) for shift in shifts for x, y in around),
-            *((0., 0., scale) for scale in scales)]
+    around = [(-1.0, 0.0), (1.0, 0.0), (0.0, -1.0), (0.0, 1.0)]
+    return [
+        *((x * shift, y * shift, 1.0) for shift in shifts for x, y in around),
+        *((0.0, 0.0, scale) for scale in scales),
+    ]
 
 
 def main() -> None:
@@ -86,23 +124,40 @@ def record_trials(cfg: Config, args: argparse.Namespace, perturbations: list) ->
     test_cfg = cfg.model.get('test_cfg') or {}
     conditional = test_cfg.get('conditional') or {}
     cfg.model.test_cfg = {
-        **test_cfg, 'output_trials': True, 'conditional': dict(
-            thresholds=float(np.finfo(np.float32).max), perturbations=perturbations,
-            batch_size=conditional.get('batch_size'))}
+        **test_cfg,
+        'output_trials': True,
+        'conditional': dict(
+            thresholds=float(np.finfo(np.float32).max),
+            perturbations=perturbations,
+            batch_size=conditional.get('batch_size'),
+        ),
+    }
     cfg.load_from = args.checkpoint
     cfg.test_dataloader, cfg.test_cfg = cfg.val_dataloader, dict()
     if args.max_persons:
-        cfg.test_dataloader.sampler = dict(type='RandomPersons', count=args.max_persons,
-                                           seed=args.seed)
-    protocol = dict(config=args.config, checkpoint=args.checkpoint,
-                    cfg_options={k: str(v) for k, v in args.cfg_options.items()},
-                    flip_test=bool(test_cfg.get('flip_test')),
-                    multi_scale=test_cfg.get('multi_scale'), max_persons=args.max_persons)
+        cfg.test_dataloader.sampler = dict(
+            type='RandomPersons', count=args.max_persons, seed=args.seed
+        )
+    protocol = dict(
+        config=args.config,
+        checkpoint=args.checkpoint,
+        cfg_options={k: str(v) for k, v in args.cfg_options.items()},
+        flip_test=bool(test_cfg.get('flip_test')),
+        multi_scale=test_cfg.get('multi_scale'),
+        max_persons=args.max_persons,
+    )
     cfg.test_evaluator = dict(
-        type='ThresholdCalibration', evaluator=cfg.val_evaluator, out_file=args.out,
-        perturbations=perturbations, aim=args.aim, max_passes=args.max_passes,
-        confidence=args.confidence, seed=args.seed, sampled=args.max_persons is not None,
-        provenance=dict(protocol=protocol))
+        type='ThresholdCalibration',
+        evaluator=cfg.val_evaluator,
+        out_file=args.out,
+        perturbations=perturbations,
+        aim=args.aim,
+        max_passes=args.max_passes,
+        confidence=args.confidence,
+        seed=args.seed,
+        sampled=args.max_persons is not None,
+        provenance=dict(protocol=protocol),
+    )
 
 
 def summarize(path: str) -> None:
@@ -114,12 +169,16 @@ def summarize(path: str) -> None:
     for name in ('search', 'held_out', 'all'):
         part = best[name]
         low, high = part['gain_interval']
-        print(f'  {name:<8} {part["persons"]:>6} persons: {part["plain"]:.2f} -> '
-              f'{part["conditional"]:.2f}, {part["gain"]:+.2f} ({low:+.2f} to {high:+.2f}), '
-              f'{part["passes"]:.2f} passes a person, {part["retried_percent"]:.1f} % tried again')
-    print(f'{content["verdict"]}\nwrote {path}; use it with --cfg-options '
-          'model.type=ConditionalTopdownPoseEstimator '
-          f'model.test_cfg.conditional.thresholds={path}')
+        print(
+            f'  {name:<8} {part["persons"]:>6} persons: {part["plain"]:.2f} -> '
+            f'{part["conditional"]:.2f}, {part["gain"]:+.2f} ({low:+.2f} to {high:+.2f}), '
+            f'{part["passes"]:.2f} passes a person, {part["retried_percent"]:.1f} % tried again'
+        )
+    print(
+        f'{content["verdict"]}\nwrote {path}; use it with --cfg-options '
+        'model.type=ConditionalTopdownPoseEstimator '
+        f'model.test_cfg.conditional.thresholds={path}'
+    )
 
 
 if __name__ == '__main__':

@@ -2,6 +2,7 @@
 
 Runs also where something is missing or broken. Exit status 1 when there is something to do.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -21,26 +22,42 @@ except ImportError:  # pip brings its own
     from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
 
 PROJECT = 'mspose-plugin'
-SHOWN = ('torch', 'torchvision', 'numpy', 'opencv-python', 'mmengine', 'mmcv-lite', 'mmdet',
-         'mmpose', 'xtcocotools', 'scipy', 'h5py', 'setuptools')
+SHOWN = (
+    'torch',
+    'torchvision',
+    'numpy',
+    'opencv-python',
+    'mmengine',
+    'mmcv-lite',
+    'mmdet',
+    'mmpose',
+    'xtcocotools',
+    'scipy',
+    'h5py',
+    'setuptools',
+)
 ALTERNATIVES = {
     'mmcv-lite': ('mmcv', 'mmcv-lite'),
-    'opencv-python': ('opencv-python', 'opencv-python-headless', 'opencv-contrib-python',
-                      'opencv-contrib-python-headless'),
+    'opencv-python': (
+        'opencv-python',
+        'opencv-python-headless',
+        'opencv-contrib-python',
+        'opencv-contrib-python-headless',
+    ),
 }
 """Distributions that stand for each other; the first one found counts."""
 
 REMEDIES = {
     'chumpy': "pip install 'setuptools<81' wheel, then pip install --no-build-isolation chumpy",
     'xtcocotools': 'pip install cython numpy, then pip install --no-build-isolation '
-                   '--no-binary xtcocotools xtcocotools',
+    '--no-binary xtcocotools xtcocotools',
 }
 """What to run for packages that a plain ``pip install`` does not get right."""
 
 
 def installed(name: str) -> tuple[str, str | None]:
     """Return the distribution that serves as ``name``, and its version or None."""
-    for candidate in ALTERNATIVES.get(name, (name, )):
+    for candidate in ALTERNATIVES.get(name, (name,)):
         try:
             return candidate, metadata.version(candidate)
         except metadata.PackageNotFoundError:
@@ -81,8 +98,10 @@ def inconsistencies(root: str) -> Iterator[tuple[str, str]]:
                 reported.add(name)
                 have = f'{name} {version} is installed' if version else f'{name} is missing'
                 wanted = f'{requirement.name}{requirement.specifier}'
-                yield (f'{have}, {owner} needs {wanted}',
-                       REMEDIES.get(name.lower(), f"pip install '{wanted}'"))
+                yield (
+                    f'{have}, {owner} needs {wanted}',
+                    REMEDIES.get(name.lower(), f"pip install '{wanted}'"),
+                )
             if version and name not in seen:
                 seen.add(name)
                 queue.append(name)
@@ -99,9 +118,13 @@ def device() -> tuple[str, list[tuple[str, str]]]:
         return f'CUDA {torch.version.cuda}: {", ".join(names)}', []
     problems = []
     if os.path.exists('/dev/nvidia0') or shutil.which('nvidia-smi'):
-        problems.append((f'there is an NVIDIA GPU that PyTorch (CUDA {torch.version.cuda}) cannot '
-                         'use', 'update the driver, or install the PyTorch build for yours, see '
-                         'https://pytorch.org/get-started'))
+        problems.append(
+            (
+                f'there is an NVIDIA GPU that PyTorch (CUDA {torch.version.cuda}) cannot use',
+                'update the driver, or install the PyTorch build for yours, see '
+                'https://pytorch.org/get-started',
+            )
+        )
     if torch.backends.mps.is_available():
         return 'MPS (Apple)', problems
     return f'CPU: {torch.get_num_threads()} threads, {cpu_features()}', problems
@@ -117,8 +140,10 @@ def cpu_features() -> str:
     except OSError:
         flags = set()
     bf16 = next((name for name in ('amx_bf16', 'avx512_bf16') if name in flags), None)
-    return (f'{torch.backends.cpu.get_cpu_capability()}, bfloat16 '
-            f'{f"fast ({bf16})" if bf16 else "not accelerated"}')
+    return (
+        f'{torch.backends.cpu.get_cpu_capability()}, bfloat16 '
+        f'{f"fast ({bf16})" if bf16 else "not accelerated"}'
+    )
 
 
 def adaptations() -> tuple[dict[str, str], list[tuple[str, str]]]:
@@ -161,8 +186,14 @@ def collect() -> dict[str, Any]:
     adapted, import_problems = adaptations()
     remedies = {remedy for _, remedy in problems}
     problems += [pair for pair in import_problems if pair[1] not in remedies]
-    return dict(python=platform.python_version(), prefix=sys.prefix, packages=packages,
-                device=used, adapted=adapted, problems=problems + device_problems)
+    return dict(
+        python=platform.python_version(),
+        prefix=sys.prefix,
+        packages=packages,
+        device=used,
+        adapted=adapted,
+        problems=problems + device_problems,
+    )
 
 
 def show(report: dict[str, Any]) -> None:

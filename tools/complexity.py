@@ -8,10 +8,11 @@ interpolation, a few per cent, are not. The head is what its ``forward`` compute
 stands (``refine=False`` leaves out the regression network's multiply-adds; its parameters are
 there all the same). No weights are read, and nothing is computed: tensors have a shape only.
 """
+
 import argparse
 import json
 
-from mspose_plugin import cli  # adapts the installed releases, so before MMPose
+from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
 
 # isort: split
 import torch
@@ -19,8 +20,8 @@ from mmengine.fileio import get_file_backend
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mspose_plugin import untrained
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 
 COLUMNS = ('backbone', 'neck', 'head', 'total')
 
@@ -44,16 +45,23 @@ def count(model: nn.Module, width: int, height: int) -> dict[str, dict[str, floa
             outputs = part(outputs)
         params[name] = sum(p.numel() for p in part.parameters()) / 1e6
         gmacs[name] = counter.get_total_flops() / 2e9
-    return {key: values | dict(total=sum(values.values()))
-            for key, values in (('params', params), ('gmacs', gmacs))}
+    return {
+        key: values | dict(total=sum(values.values()))
+        for key, values in (('params', params), ('gmacs', gmacs))
+    }
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
-    parser.add_argument('--input-size', type=cli.whole_number(1, 2**14), nargs=2,
-                        metavar=('W', 'H'), help='pixels (default: what the config trains with)')
+    parser.add_argument(
+        '--input-size',
+        type=cli.whole_number(1, 2**14),
+        nargs=2,
+        metavar=('W', 'H'),
+        help='pixels (default: what the config trains with)',
+    )
     parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
     cli.add_config_arguments(parser)
     return parser.parse_args()
@@ -72,16 +80,22 @@ def main() -> None:
         try:
             counts = count(model, width, height)
         except RuntimeError as e:  # levels whose sizes do not meet again
-            raise InputError(f'config {config}: the network does not take {width}x{height} pixels '
-                             f'({str(e).splitlines()[0]}); choose another --input-size') from e
-        rows.append(dict(config=config, cfg_options=args.cfg_options, input_size=[width, height],
-                         **counts))
+            raise InputError(
+                f'config {config}: the network does not take {width}x{height} pixels '
+                f'({str(e).splitlines()[0]}); choose another --input-size'
+            ) from e
+        rows.append(
+            dict(config=config, cfg_options=args.cfg_options, input_size=[width, height], **counts)
+        )
     first = max(len(row['config']) for row in rows)
     print(f'{"":{first}}{"input":>9}  {"parameters, millions":<36}multiply-adds, 10^9')
     print(' ' * (first + 9) + ''.join(f'{name:>9}' for name in COLUMNS * 2))
     for row in rows:
-        cells = (f'{row[key][name]:9.2f}' if name in row[key] else f'{"-":>9}'
-                 for key in ('params', 'gmacs') for name in COLUMNS)
+        cells = (
+            f'{row[key][name]:9.2f}' if name in row[key] else f'{"-":>9}'
+            for key in ('params', 'gmacs')
+            for name in COLUMNS
+        )
         size = 'x'.join(map(str, row['input_size']))
         print(f'{row["config"]:{first}}{size:>9}{"".join(cells)}')
     if args.out:

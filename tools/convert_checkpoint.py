@@ -7,6 +7,7 @@ backbone's ``init_cfg``; an hourglass, which predicts by itself, also for ``tool
 every tensor that was dropped or initialised, and prints the command or the config entries that go
 with the weights.
 """
+
 import argparse
 import io
 import os.path as osp
@@ -22,11 +23,11 @@ from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 
 import mspose_plugin  # noqa: F401  registers the networks
-from mspose_plugin import cli
-from mspose_plugin.convert import Converted, convert
-from mspose_plugin.errors import InputError
-from mspose_plugin.layouts import LAYOUTS
-from mspose_plugin.published import SCHEME, URLS, url_of
+from mspose_plugin.checkpoint.convert import Converted, convert
+from mspose_plugin.checkpoint.layouts import LAYOUTS
+from mspose_plugin.checkpoint.published import SCHEME, URLS, url_of
+from mspose_plugin.cli import common as cli
+from mspose_plugin.utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,15 +35,27 @@ ROOT = Path(__file__).resolve().parents[1]
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('src', help='published checkpoint: a file, a URL or one of '
-                        + ', '.join(SCHEME + name for name in URLS))
+    parser.add_argument(
+        'src',
+        help='published checkpoint: a file, a URL or one of '
+        + ', '.join(SCHEME + name for name in URLS),
+    )
     parser.add_argument('dst', type=cli.writable_file(), help='checkpoint to write')
-    parser.add_argument('--layout', choices=['auto', *LAYOUTS], default='auto',
-                        help='where the weights come from (default: auto, told by their names)')
-    parser.add_argument('--levels', type=cli.positive_int, nargs='+', metavar='N',
-                        help='of an hourglass: supervised levels, coarse to fine and ending in 1, '
-                        'e.g. 8 4 2 1; the predictors of all but the last are initialised '
-                        '(default: 1)')
+    parser.add_argument(
+        '--layout',
+        choices=['auto', *LAYOUTS],
+        default='auto',
+        help='where the weights come from (default: auto, told by their names)',
+    )
+    parser.add_argument(
+        '--levels',
+        type=cli.positive_int,
+        nargs='+',
+        metavar='N',
+        help='of an hourglass: supervised levels, coarse to fine and ending in 1, '
+        'e.g. 8 4 2 1; the predictors of all but the last are initialised '
+        '(default: 1)',
+    )
     return parser.parse_args()
 
 
@@ -68,7 +81,7 @@ def report(result: Converted, dst: str) -> str:
     """Say what became of every tensor, and which command or config entries the weights need.
 
     Args:
-        result (Converted): from :func:`mspose_plugin.convert.convert`.
+        result (Converted): from :func:`mspose_plugin.checkpoint.convert.convert`.
         dst (str): where the weights are written.
 
     Returns:
@@ -91,8 +104,12 @@ def report(result: Converted, dst: str) -> str:
     over = config or osp.relpath(ROOT / layout.configs[0])
     lines += ['', f'Config entries to train from these weights, over {over}:', '']
     init_cfg = dict(type='Pretrained', checkpoint=dst, prefix='backbone.', strict=True)
-    lines += ['model = dict(', *_entry('data_preprocessor', layout.data_preprocessor),
-              *_entry('backbone', {**result.backbone, 'init_cfg': init_cfg}), ')']
+    lines += [
+        'model = dict(',
+        *_entry('data_preprocessor', layout.data_preprocessor),
+        *_entry('backbone', {**result.backbone, 'init_cfg': init_cfg}),
+        ')',
+    ]
     if layout.notes:
         lines.append('')
     lines += [textwrap.fill(f'Note: {note}.', 100) for note in layout.notes]
@@ -103,7 +120,7 @@ def fitting_config(result: Converted) -> Path | None:
     """Find the project's config whose model has just the tensors of the converted weights.
 
     Args:
-        result (Converted): from :func:`mspose_plugin.convert.convert`.
+        result (Converted): from :func:`mspose_plugin.checkpoint.convert.convert`.
 
     Returns:
         Path | None: the config, or None where the published network is another one.
@@ -122,8 +139,11 @@ def _entry(name: str, cfg: dict, indent: str = '    ') -> list[str]:
     """One value per line; a wrapped line could break within a file's name."""
     lines = [f'{indent}{name}=dict(']
     for key, value in cfg.items():
-        lines += (_entry(key, value, indent + '    ') if isinstance(value, dict)
-                  else [f'{indent}    {key}={value!r},'])
+        lines += (
+            _entry(key, value, indent + '    ')
+            if isinstance(value, dict)
+            else [f'{indent}    {key}={value!r},']
+        )
     return [*lines, f'{indent}),']
 
 

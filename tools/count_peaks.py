@@ -5,10 +5,11 @@ as a number, on the test set with keypoints occluded and duplicated by ``Keypoin
 A peak is strong (ours) when it is a local maximum of at least ``--strong`` times the map's largest
 value, ``--distance`` heatmap pixels or more away from every larger one that counts.
 """
+
 import argparse
 import json
 
-from mspose_plugin import cli  # adapts the installed releases, so before MMPose
+from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
 
 # isort: split
 import numpy as np
@@ -22,8 +23,8 @@ from mmpose.registry import DATASETS
 from rich.progress import track
 from torch import Tensor
 
-from mspose_plugin import untrained
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 
 
 def second_peaks(heatmaps: Tensor, strong: float = 0.5, distance: int = 3) -> Tensor:
@@ -55,8 +56,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--batch-size', type=cli.positive_int, default=32, help='default: 32')
     parser.add_argument('--seed', type=cli.seed, default=0, help='of the masking (default: 0)')
     parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
-    parser.add_argument('--out', type=cli.writable_file('.json'),
-                        help='write the counts to this .json file')
+    parser.add_argument(
+        '--out', type=cli.writable_file('.json'), help='write the counts to this .json file'
+    )
     cli.add_config_arguments(parser)
     return parser.parse_args()
 
@@ -70,15 +72,19 @@ def main() -> None:
     pipeline = cfg.test_dataloader.dataset.pipeline
     crop = next((i for i, step in enumerate(pipeline) if step.get('type') == 'TopdownAffine'), None)
     if crop is None:
-        raise InputError(f'config {args.config}: no TopdownAffine in '
-                         'test_dataloader.dataset.pipeline; keypoint masking is for top-down data')
-    pipeline.insert(crop + 1, dict(type='KeypointMasking', occlusion_prob=1., duplicate_prob=1.))
+        raise InputError(
+            f'config {args.config}: no TopdownAffine in '
+            'test_dataloader.dataset.pipeline; keypoint masking is for top-down data'
+        )
+    pipeline.insert(crop + 1, dict(type='KeypointMasking', occlusion_prob=1.0, duplicate_prob=1.0))
     cfg.model.test_cfg.update(output_heatmaps=True, flip_test=False)
     cli.check_data(cfg, 'test')
     model = init_model(cfg, args.checkpoint, device=args.device)
     if not getattr(model.head, 'refine', False):
-        raise InputError(f'{args.config}: model.head is {type(model.head).__name__}, which has no '
-                         'regression network to compare with; use a config with an MSRHead')
+        raise InputError(
+            f'{args.config}: model.head is {type(model.head).__name__}, which has no '
+            'regression network to compare with; use a config with an MSRHead'
+        )
     dataset = untrained.built(DATASETS, cfg.test_dataloader.dataset, cfg, 'the test data set')
     set_random_seed(args.seed)
     counts = np.zeros(2, int)
@@ -87,17 +93,27 @@ def main() -> None:
         chosen = range(start, min(start + args.batch_size, len(dataset)))
         with torch.no_grad():
             samples = model.test_step(pseudo_collate([dataset[i] for i in chosen]))
-        labelled = torch.stack([torch.as_tensor(s.gt_instances.keypoints_visible).reshape(-1) > 0
-                                for s in samples])
+        labelled = torch.stack(
+            [torch.as_tensor(s.gt_instances.keypoints_visible).reshape(-1) > 0 for s in samples]
+        )
         maps += int(labelled.sum())
         for i, name in enumerate(('mss_heatmaps', 'heatmaps')):
             heatmaps = torch.stack([s.pred_fields.get(name) for s in samples]).cpu()
             counts[i] += int((second_peaks(heatmaps, args.strong, args.distance) & labelled).sum())
-    result = dict(persons=len(dataset), labelled_maps=maps, before=int(counts[0]),
-                  after=int(counts[1]), strong=args.strong, distance=args.distance,
-                  seed=args.seed, config=args.config)
-    print(f'{maps} maps of {len(dataset)} persons with occluded and duplicated keypoints: '
-          f'{counts[0]} have a second strong peak before the regression, {counts[1]} after')
+    result = dict(
+        persons=len(dataset),
+        labelled_maps=maps,
+        before=int(counts[0]),
+        after=int(counts[1]),
+        strong=args.strong,
+        distance=args.distance,
+        seed=args.seed,
+        config=args.config,
+    )
+    print(
+        f'{maps} maps of {len(dataset)} persons with occluded and duplicated keypoints: '
+        f'{counts[0]} have a second strong peak before the regression, {counts[1]} after'
+    )
     if args.out:
         get_file_backend(args.out).put_text(json.dumps(result, indent=2) + '\n', args.out)
 

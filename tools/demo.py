@@ -5,6 +5,7 @@ which is ``make demo-mlpe``, for MLPE. Leaves the data, the run, ``predictions.p
 ``summary.json`` (metrics, seed, seconds of every step) in ``work_dirs/demo`` or
 ``work_dirs/demo_mlpe``.
 """
+
 import argparse
 import json
 import os
@@ -16,9 +17,10 @@ from pathlib import Path
 
 import torch
 
-from mspose_plugin import cli, untrained
-from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
-from mspose_plugin.paths import check_writable_folder
+from mspose_plugin.cli import common as cli
+from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.paths import check_writable_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,35 +50,65 @@ class Demo:
     tests: dict[str, list[str]] = field(default_factory=lambda: dict(metrics=[]))
 
 
-_DETECTIONS = ('test_dataloader.dataset.bbox_file=work_dirs/demo_mlpe/data/'
-               'person_detection_results/COCO_val2017_detections_AP_H_56_person.json')
+_DETECTIONS = (
+    'test_dataloader.dataset.bbox_file=work_dirs/demo_mlpe/data/'
+    'person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
+)
 DEMOS = dict(
     msspose=Demo(
-        'configs/demo/msspose_synthetic.py', 'work_dirs/demo', 'mpii', (16000, 9000), 1000,
-        'PCKh@0.5 on {val} unseen synthetic people: {metrics[PCKh]:.1f}'),
+        'configs/demo/msspose_synthetic.py',
+        'work_dirs/demo',
+        'mpii',
+        (16000, 9000),
+        1000,
+        'PCKh@0.5 on {val} unseen synthetic people: {metrics[PCKh]:.1f}',
+    ),
     mlpe=Demo(
-        'configs/demo/mlpe_synthetic.py', 'work_dirs/demo_mlpe', 'coco', (6000, 3000), 300,
+        'configs/demo/mlpe_synthetic.py',
+        'work_dirs/demo_mlpe',
+        'coco',
+        (6000, 3000),
+        300,
         'AP on {val} unseen images of synthetic people: {metrics[coco/AP]:.3f} with ground-truth '
         'boxes, {metrics_detections[coco/AP]:.3f} with the detector\'s',
-        dict(metrics=[], metrics_detections=[_DETECTIONS])))
+        dict(metrics=[], metrics_detections=[_DETECTIONS]),
+    ),
+)
 
 
 def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('demo', nargs='?', default='msspose', choices=list(DEMOS),
-                        help='method (default: msspose)')
-    parser.add_argument('--train', type=cli.positive_int, help='training images (default: '
-                        'what takes about ten minutes on two cores)')
-    parser.add_argument('--val', type=cli.positive_int, help='unseen images to evaluate on '
-                        '(default: '
-                        + ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items()) + ')')
-    parser.add_argument('--seed', type=cli.seed, default=0,
-                        help='of data and training (default: 0)')
-    parser.add_argument('--difficulty', default='normal', choices=['easy', 'normal', 'hard'],
-                        help='of the data (default: normal)')
-    parser.add_argument('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
-                        help='change entries of the config')
+    parser.add_argument(
+        'demo', nargs='?', default='msspose', choices=list(DEMOS), help='method (default: msspose)'
+    )
+    parser.add_argument(
+        '--train',
+        type=cli.positive_int,
+        help='training images (default: what takes about ten minutes on two cores)',
+    )
+    parser.add_argument(
+        '--val',
+        type=cli.positive_int,
+        help='unseen images to evaluate on '
+        '(default: ' + ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items()) + ')',
+    )
+    parser.add_argument(
+        '--seed', type=cli.seed, default=0, help='of data and training (default: 0)'
+    )
+    parser.add_argument(
+        '--difficulty',
+        default='normal',
+        choices=['easy', 'normal', 'hard'],
+        help='of the data (default: normal)',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='change entries of the config',
+    )
     return parser.parse_args()
 
 
@@ -117,31 +149,65 @@ def main() -> None:
     def step(name: str, tool: str, *arguments: object) -> None:
         print(f'\n== {name}', flush=True)
         begin = time.monotonic()
-        done = subprocess.run([sys.executable, ROOT / 'tools' / tool, *map(str, arguments)],
-                              env=environment)
+        done = subprocess.run(
+            [sys.executable, ROOT / 'tools' / tool, *map(str, arguments)], env=environment
+        )
         if done.returncode:
             sys.exit(done.returncode)
         seconds[name] = round(time.monotonic() - begin, 1)
 
-    step('data', 'make_synthetic.py', '--layout', demo.layout, '--out', data, '--train', train,
-         '--val', val, '--seed', args.seed, '--difficulty', args.difficulty, '--overwrite')
+    step(
+        'data',
+        'make_synthetic.py',
+        '--layout',
+        demo.layout,
+        '--out',
+        data,
+        '--train',
+        train,
+        '--val',
+        val,
+        '--seed',
+        args.seed,
+        '--difficulty',
+        args.difficulty,
+        '--overwrite',
+    )
     step('training', 'train.py', config, '--work-dir', run, '--cfg-options', *options)
     checkpoint = (run / 'last_checkpoint').read_text().strip()
-    summary = dict(protocol=dict(
-        config=demo.config, cfg_options=options, checkpoint=Path(checkpoint).name,
-        data=json.loads((data / 'synthetic.json').read_text())))
+    summary = dict(
+        protocol=dict(
+            config=demo.config,
+            cfg_options=options,
+            checkpoint=Path(checkpoint).name,
+            data=json.loads((data / 'synthetic.json').read_text()),
+        )
+    )
     for name, test_options in demo.tests.items():
-        step(f'evaluation: {name}', 'test.py', config, checkpoint, '--work-dir', run, '--out',
-             root / f'{name}.json', '--cfg-options', *options, *test_options)
+        step(
+            f'evaluation: {name}',
+            'test.py',
+            config,
+            checkpoint,
+            '--work-dir',
+            run,
+            '--out',
+            root / f'{name}.json',
+            '--cfg-options',
+            *options,
+            *test_options,
+        )
         summary[name] = json.loads((root / f'{name}.json').read_text())
     # the config as the training left it, with the options
     step('pictures', 'draw_grid.py', run / config.name, checkpoint, '--out', picture)
 
     summary.update(seconds=seconds, cpus=os.cpu_count())
     (root / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
-    print(f'\npictures: {picture}\nsummary: {root / "summary.json"}\n'
-          f'{demo.says.format(val=val, **summary)} '
-          f'({(time.monotonic() - start) / 60:.1f} minutes)')
+    print(
+        f'\npictures: {picture}\nsummary: {root / "summary.json"}\n'
+        f'{demo.says.format(val=val, **summary)} '
+        f'({(time.monotonic() - start) / 60:.1f} minutes)'
+    )
 
 
 if __name__ == '__main__':

@@ -3,9 +3,10 @@
 ``python tools/draw_grid.py CONFIG CHECKPOINT --out grid.png``. A white cross marks the true place
 of a joint that was missed by more than half a head size, where the data set gives one.
 """
+
 import argparse
 
-from mspose_plugin import cli  # adapts the installed releases, so before MMPose
+from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
 
 # isort: split
 import cv2
@@ -15,9 +16,10 @@ from mmengine.dataset import pseudo_collate
 from mmpose.apis import init_model
 from mmpose.registry import DATASETS, VISUALIZERS
 
-from mspose_plugin import grid, untrained
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils import picture_grid as grid
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 
 BATCH = 32
 
@@ -27,14 +29,24 @@ def parse_args() -> argparse.Namespace:
     parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--out', required=True, type=cli.writable_file(*grid.ENDINGS),
-                        help='picture to write (.png or .jpg)')
-    parser.add_argument('--num', type=cli.positive_int, default=24,
-                        help='number of persons (default: 24)')
-    parser.add_argument('--columns', type=cli.positive_int, default=6,
-                        help='persons in a row (default: 6)')
-    parser.add_argument('--size', type=cli.whole_number(64, 2048), default=320,
-                        help='pixels of a cell (default: 320)')
+    parser.add_argument(
+        '--out',
+        required=True,
+        type=cli.writable_file(*grid.ENDINGS),
+        help='picture to write (.png or .jpg)',
+    )
+    parser.add_argument(
+        '--num', type=cli.positive_int, default=24, help='number of persons (default: 24)'
+    )
+    parser.add_argument(
+        '--columns', type=cli.positive_int, default=6, help='persons in a row (default: 6)'
+    )
+    parser.add_argument(
+        '--size',
+        type=cli.whole_number(64, 2048),
+        default=320,
+        help='pixels of a cell (default: 320)',
+    )
     parser.add_argument('--seed', type=cli.seed, default=0, help='which persons (default: 0)')
     parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
     cli.add_config_arguments(parser)
@@ -54,16 +66,23 @@ def main() -> None:
     if args.num > len(dataset):
         raise InputError(f'--num {args.num}: the test set has {len(dataset)} persons')
     visualizer = VISUALIZERS.build(
-        dict(type='PoseLocalVisualizer', name='grid', radius=max(args.size // 70, 1),
-             line_width=max(args.size // 110, 1)))
+        dict(
+            type='PoseLocalVisualizer',
+            name='grid',
+            radius=max(args.size // 70, 1),
+            line_width=max(args.size // 110, 1),
+        )
+    )
     visualizer.set_dataset_meta(dataset.metainfo)
-    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[:args.num]
+    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[: args.num]
     cells = []
     for start in range(0, args.num, BATCH):
-        batch = pseudo_collate([dataset[int(i)] for i in chosen[start:start + BATCH]])
+        batch = pseudo_collate([dataset[int(i)] for i in chosen[start : start + BATCH]])
         if 'input_center' not in batch['data_samples'][0].metainfo:
-            raise InputError(f'config {args.config}: its test pipeline gives no input_center; '
-                             'expected a top-down config with PackPoseInputs')
+            raise InputError(
+                f'config {args.config}: its test pipeline gives no input_center; '
+                'expected a top-down config with PackPoseInputs'
+            )
         with torch.no_grad():
             samples = model.test_step(batch)
         cells += [_draw(visualizer, sample, args.size) for sample in samples]
@@ -75,21 +94,34 @@ def _draw(visualizer, sample, size: int) -> np.ndarray:
     center, scale = sample.metainfo['input_center'], sample.metainfo['input_scale']
     zoom = size / float(max(scale))
     shift = size / 2 - zoom * np.asarray(center)
-    image = cv2.warpAffine(to_bgr(LoadImageChecked().read(sample.metainfo['img_path'])),
-                           np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]), (size, size),
-                           flags=cv2.INTER_CUBIC, borderValue=(90, 90, 90))
+    image = cv2.warpAffine(
+        to_bgr(LoadImageChecked().read(sample.metainfo['img_path'])),
+        np.array([[zoom, 0, shift[0]], [0, zoom, shift[1]]]),
+        (size, size),
+        flags=cv2.INTER_CUBIC,
+        borderValue=(90, 90, 90),
+    )
     for instances in (sample.pred_instances, sample.gt_instances):
         instances.keypoints = instances.keypoints * zoom + shift
     pred, gt = sample.pred_instances.keypoints[0], sample.gt_instances.keypoints[0]
     visible = sample.gt_instances.keypoints_visible.reshape(-1) > 0
-    picture = visualizer.add_datasample('', image[..., ::-1].copy(), sample, draw_gt=False,
-                                        kpt_thr=0)[..., ::-1].copy()
+    picture = visualizer.add_datasample(
+        '', image[..., ::-1].copy(), sample, draw_gt=False, kpt_thr=0
+    )[..., ::-1].copy()
     if 'head_size' in sample.gt_instances:
         missed = np.linalg.norm(pred - gt, axis=-1) > 0.5 * zoom * float(
-            np.ravel(sample.gt_instances.head_size)[0])
+            np.ravel(sample.gt_instances.head_size)[0]
+        )
         for x, y in gt[visible & missed]:
-            cv2.drawMarker(picture, (round(float(x)), round(float(y))), (255, 255, 255),
-                           cv2.MARKER_TILTED_CROSS, size // 20, 2, cv2.LINE_AA)
+            cv2.drawMarker(
+                picture,
+                (round(float(x)), round(float(y))),
+                (255, 255, 255),
+                cv2.MARKER_TILTED_CROSS,
+                size // 20,
+                2,
+                cv2.LINE_AA,
+            )
     return picture
 
 

@@ -10,10 +10,10 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mspose_plugin import cli
-from mspose_plugin.datasets.synthetic.params import DIFFICULTIES, FRAMINGS
-from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
-from mspose_plugin.errors import InputError
+from mspose_plugin.cli import common as cli
+from mspose_plugin.synthetic.params import DIFFICULTIES, FRAMINGS
+from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.utils.errors import InputError
 
 MOST = 10_000_000
 """Images of a split; their list has to fit into memory."""

@@ -3,6 +3,7 @@
 Takes the arguments of MMPose's own ``tools/test.py``. Differences: missing data and a checkpoint
 of another architecture are said in one line, and the log tells whose person boxes were used.
 """
+
 import argparse
 import math
 
@@ -15,8 +16,8 @@ import mmengine
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 
-from mspose_plugin import cli
-from mspose_plugin.starting import StartingRunner, starting
+from mspose_plugin.cli import common as cli
+from mspose_plugin.engine.starting import StartingRunner, starting
 
 
 def parse_args() -> argparse.Namespace:
@@ -24,10 +25,16 @@ def parse_args() -> argparse.Namespace:
     parser = cli.ArgumentParser(description='Evaluate a pose model')
     cli.add_common_arguments(parser)
     parser.add_argument('checkpoint', type=cli.checkpoint, help='checkpoint file')
-    parser.add_argument('--out', type=cli.writable_file('.json', '.yaml', '.yml', '.pkl'),
-                        help='write the metrics to this .json (or .yaml, .pkl) file')
-    parser.add_argument('--dump', type=cli.writable_file('.pkl', '.pickle'),
-                        help='write the predictions to this .pkl file, for offline evaluation')
+    parser.add_argument(
+        '--out',
+        type=cli.writable_file('.json', '.yaml', '.yml', '.pkl'),
+        help='write the metrics to this .json (or .yaml, .pkl) file',
+    )
+    parser.add_argument(
+        '--dump',
+        type=cli.writable_file('.pkl', '.pickle'),
+        help='write the predictions to this .pkl file, for offline evaluation',
+    )
     parser.add_argument('--badcase', action='store_true', help="run MMPose's bad-case analysis")
     return parser.parse_args()
 
@@ -46,8 +53,10 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
     cfg.load_from = args.checkpoint
     if args.dump:
         evaluators = cfg.test_evaluator
-        cfg.test_evaluator = [*(evaluators if isinstance(evaluators, list) else [evaluators]),
-                              dict(type='DumpResults', out_file_path=args.dump)]
+        cfg.test_evaluator = [
+            *(evaluators if isinstance(evaluators, list) else [evaluators]),
+            dict(type='DumpResults', out_file_path=args.dump),
+        ]
     if args.badcase:
         analyse_bad_cases(cfg, args)
     cli.check_data(cfg, 'test')
@@ -55,8 +64,11 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
     cli.log_boxes(runner, 'test')
     metrics = runner.test()
     if args.out and is_main_process():
-        mmengine.dump({name: plain(value) for name, value in metrics.items()}, args.out,
-                      **(dict(indent=2) if args.out.endswith('.json') else {}))
+        mmengine.dump(
+            {name: plain(value) for name, value in metrics.items()},
+            args.out,
+            **(dict(indent=2) if args.out.endswith('.json') else {}),
+        )
 
 
 def analyse_bad_cases(cfg: Config, args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 Takes the arguments of MMPose's own ``tools/train.py``. Differences: ``--amp`` also works without
 a GPU, missing data and a ``--resume`` with nothing to resume are said in one line.
 """
+
 import argparse
 import os.path as osp
 
@@ -14,16 +15,21 @@ except ImportError as e:
 import torch
 from mmengine.config import Config
 
-from mspose_plugin import cli
-from mspose_plugin.checkpoint_io import find_latest_checkpoint
-from mspose_plugin.engine.autocast_optim_wrapper import fast_bfloat16
-from mspose_plugin.engine.resume_checks import check_intact, find_intact_checkpoint
-from mspose_plugin.engine.work_dir_lock_hook import lock_work_dir
-from mspose_plugin.errors import InputError
-from mspose_plugin.starting import StartingRunner, starting
+from mspose_plugin.checkpoint.loading import find_latest_checkpoint
+from mspose_plugin.checkpoint.resume_checks import check_intact, find_intact_checkpoint
+from mspose_plugin.cli import common as cli
+from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_work_dir
+from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
+from mspose_plugin.engine.starting import StartingRunner, starting
+from mspose_plugin.utils.errors import InputError
 
-NUMBERS = {'train_cfg.max_epochs': 1, 'train_cfg.max_iters': 1, 'train_cfg.val_interval': 1,
-           'default_hooks.checkpoint.interval': -1, 'default_hooks.checkpoint.max_keep_ckpts': -1}
+NUMBERS = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.max_iters': 1,
+    'train_cfg.val_interval': 1,
+    'default_hooks.checkpoint.interval': -1,
+    'default_hooks.checkpoint.max_keep_ckpts': -1,
+}
 """Entries that are whole numbers, and the least; -1 is mmengine's for never and for all."""
 
 
@@ -31,16 +37,30 @@ def parse_args() -> argparse.Namespace:
     """Parse the command line."""
     parser = cli.ArgumentParser(description='Train a pose model')
     cli.add_common_arguments(parser)
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='continue from this checkpoint, or from the last one in the work '
-                        'directory; "intact" passes over checkpoints that are damaged')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision: bfloat16 '
-                        'where the device computes it, otherwise float16 with loss scaling on a '
-                        'GPU and float32 on a CPU')
-    parser.add_argument('--no-validate', action='store_true', help='do not evaluate during '
-                        'training')
-    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate '
-                        'with the actual total batch size (auto_scale_lr.base_batch_size)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from this checkpoint, or from the last one in the work '
+        'directory; "intact" passes over checkpoints that are damaged',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='automatic mixed precision: bfloat16 '
+        'where the device computes it, otherwise float16 with loss scaling on a '
+        'GPU and float32 on a CPU',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate '
+        'with the actual total batch size (auto_scale_lr.base_batch_size)',
+    )
     return parser.parse_args()
 
 
@@ -65,8 +85,10 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         use_amp(cfg)
     if args.auto_scale_lr:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-            raise InputError('--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
-                             'the total batch size that its learning rate is meant for')
+            raise InputError(
+                '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
+                'the total batch size that its learning rate is meant for'
+            )
         cfg.auto_scale_lr.enable = True
     cli.check_data(cfg, 'train', 'val')
     # already here, before the Runner writes its config; WorkDirLockHook comes after that
@@ -78,9 +100,11 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
     cli.log_boxes(runner, 'val')
     loader = runner.train_loop.dataloader
     if not len(loader):
-        raise InputError(f'the training set has {len(loader.dataset)} samples, fewer than '
-                         'train_dataloader.batch_size, and drop_last is set: there is nothing to '
-                         'train on; lower batch_size')
+        raise InputError(
+            f'the training set has {len(loader.dataset)} samples, fewer than '
+            'train_dataloader.batch_size, and drop_last is set: there is nothing to '
+            'train on; lower batch_size'
+        )
     runner.train()
 
 
@@ -96,8 +120,10 @@ def check_values(cfg: Config) -> None:
             raise InputError(f'{key}={value!r}: expected a whole number of {least} or more')
     for i, scheduler in enumerate(schedulers(cfg)):
         if isinstance(scheduler.get('milestones'), str):  # mmengine would count its letters
-            raise InputError(f'param_scheduler.{i}.milestones={scheduler.milestones!r}: expected a '
-                             'list of whole numbers')
+            raise InputError(
+                f'param_scheduler.{i}.milestones={scheduler.milestones!r}: expected a '
+                'list of whole numbers'
+            )
     if not isinstance(cfg.get('resume', False), bool):
         raise InputError(f'resume={cfg.resume!r}: expected True or False; --resume takes a path')
 
@@ -127,9 +153,11 @@ def check_schedule_without_validation(cfg: Config) -> None:
     """Raise :class:`InputError` where the schedule goes by the validation's figures."""
     for scheduler in schedulers(cfg):
         if str(scheduler.type).startswith('ReduceOnPlateau'):
-            raise InputError(f'--no-validate: {scheduler.type} lowers the learning rate by the '
-                             f'validation\'s {scheduler.get("monitor", "loss")} and would never '
-                             'do so; omit --no-validate, or set another param_scheduler')
+            raise InputError(
+                f'--no-validate: {scheduler.type} lowers the learning rate by the '
+                f'validation\'s {scheduler.get("monitor", "loss")} and would never '
+                'do so; omit --no-validate, or set another param_scheduler'
+            )
 
 
 def checkpoint_to_resume(resume: str, work_dir: str) -> str:
@@ -147,9 +175,11 @@ def checkpoint_to_resume(resume: str, work_dir: str) -> str:
         find = find_latest_checkpoint if resume == 'auto' else find_intact_checkpoint
         found = find(work_dir)
         if not found:
-            raise InputError(f'--resume: {work_dir} holds no '
-                             f'{"finished" if resume == "auto" else "intact"} checkpoint; start '
-                             'without --resume, or name a checkpoint')
+            raise InputError(
+                f'--resume: {work_dir} holds no '
+                f'{"finished" if resume == "auto" else "intact"} checkpoint; start '
+                'without --resume, or name a checkpoint'
+            )
         if resume == 'auto':
             check_intact(found, work_dir)
         return found

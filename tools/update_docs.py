@@ -3,6 +3,7 @@
 Every block between ``<!-- figures:NAME -->`` and ``<!-- end -->`` in the README and in ``docs/`` is
 made from the files in ``results/NAME/``; ``--check`` only says whether they are up to date.
 """
+
 import argparse
 import json
 import re
@@ -22,8 +23,10 @@ def table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _data(synthetic: dict) -> str:
-    return (f'Synthetic people, difficulty `{synthetic["difficulty"]}`, seed {synthetic["seed"]}: '
-            f'trained on {synthetic["train"]} images, evaluated on {synthetic["val"]} others.\n')
+    return (
+        f'Synthetic people, difficulty `{synthetic["difficulty"]}`, seed {synthetic["seed"]}: '
+        f'trained on {synthetic["train"]} images, evaluated on {synthetic["val"]} others.\n'
+    )
 
 
 def demo(metrics: dict, synthetic: dict) -> str:
@@ -34,38 +37,73 @@ def demo(metrics: dict, synthetic: dict) -> str:
 
 def complexity(**tables: list[dict]) -> str:
     """What ``tools/complexity.py`` writes, beside the published AP of MLPE's rows."""
-    paper = dict(a_plain=70.1, b_enhancement=70.2, c_deconv=70.4, d_kernel1=70.2, e_384x288=72.4,
-                 f_r101_384x288=73.7)
+    paper = dict(
+        a_plain=70.1,
+        b_enhancement=70.2,
+        c_deconv=70.4,
+        d_kernel1=70.2,
+        e_384x288=72.4,
+        f_r101_384x288=73.7,
+    )
     rows = []
     for row in (row for name in sorted(tables) for row in tables[name]):
-        params, gmacs = ({part: f'{n:.2f}' for part, n in row[key].items()}
-                         for key in ('params', 'gmacs'))
+        params, gmacs = (
+            {part: f'{n:.2f}' for part, n in row[key].items()} for key in ('params', 'gmacs')
+        )
         name = f'`{row["config"].removeprefix("configs/")}`' + ''.join(
-            f', {key.rpartition(".")[2]}={value}' for key, value in row['cfg_options'].items())
-        rows.append([name, params['total'], params['backbone'], params.get('neck', '-'),
-                     params['head'], gmacs['total'], gmacs['head'],
-                     str(paper.get(Path(row['config']).stem, '-'))])
-    return table(['config', 'parameters, M', 'backbone', 'neck', 'head', 'GMACs', 'of the head',
-                  'AP (paper)'], rows)
+            f', {key.rpartition(".")[2]}={value}' for key, value in row['cfg_options'].items()
+        )
+        rows.append(
+            [
+                name,
+                params['total'],
+                params['backbone'],
+                params.get('neck', '-'),
+                params['head'],
+                gmacs['total'],
+                gmacs['head'],
+                str(paper.get(Path(row['config']).stem, '-')),
+            ]
+        )
+    return table(
+        [
+            'config',
+            'parameters, M',
+            'backbone',
+            'neck',
+            'head',
+            'GMACs',
+            'of the head',
+            'AP (paper)',
+        ],
+        rows,
+    )
 
 
 def mlpe_small(**runs: dict) -> str:
     """What ``tools/sweep.py tools/plans/mlpe_small.py`` writes, ``VARIANT_SEED.json``."""
     variants = _by_variant(runs)
     seeds = sorted({run['seed'] for run in runs.values()})
-    rows = [[name.replace('_', ' '),
-             *(f'{100 * run["metrics"]["coco/AP"]:.1f}' for run in of),
-             f'{100 * _mean(of, "coco/AP"):.1f}'] for name, of in variants.items()]
+    rows = [
+        [
+            name.replace('_', ' '),
+            *(f'{100 * run["metrics"]["coco/AP"]:.1f}' for run in of),
+            f'{100 * _mean(of, "coco/AP"):.1f}',
+        ]
+        for name, of in variants.items()
+    ]
     return table(['variant', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
 
 
 def peaks(counts: dict) -> str:
     """What ``tools/count_peaks.py`` writes."""
     share = {k: 100 * counts[k] / counts['labelled_maps'] for k in ('before', 'after')}
-    return (f'Of {counts["labelled_maps"]} heatmaps of {counts["persons"]} unseen synthetic people '
-            f'with occluded and duplicated keypoints, {counts["before"]} ({share["before"]:.1f} %) '
-            f'have a second strong peak before the regression network and {counts["after"]} '
-            f'({share["after"]:.1f} %) after it.\n')
+    return (
+        f'Of {counts["labelled_maps"]} heatmaps of {counts["persons"]} unseen synthetic people '
+        f'with occluded and duplicated keypoints, {counts["before"]} ({share["before"]:.1f} %) '
+        f'have a second strong peak before the regression network and {counts["after"]} '
+        f'({share["after"]:.1f} %) after it.\n'
+    )
 
 
 def recipes(**runs: dict) -> str:
@@ -73,16 +111,30 @@ def recipes(**runs: dict) -> str:
     rows = []
     for of in sorted(_by_variant(runs).values(), key=lambda of: -(_mean(of, 'PCKh') or 0)):
         given = of[0]['cfg_options']
-        options = {key.rpartition('.')[2]: value for key, value in given.items()
-                   if key.startswith('optim_wrapper.')}
-        rows.append([options['type'], f'{options["lr"]:g}', f'{options.get("max_norm", "-")}',
-                     ' '.join(f'{run["metrics"]["PCKh"]:.1f}' if run['metrics'] else 'diverged'
-                              for run in of),
-                     *('-' if (mean := _mean(of, key)) is None else f'{mean:.1f}'
-                       for key in ('PCKh', 'AUC'))])
+        options = {
+            key.rpartition('.')[2]: value
+            for key, value in given.items()
+            if key.startswith('optim_wrapper.')
+        }
+        rows.append(
+            [
+                options['type'],
+                f'{options["lr"]:g}',
+                f'{options.get("max_norm", "-")}',
+                ' '.join(
+                    f'{run["metrics"]["PCKh"]:.1f}' if run['metrics'] else 'diverged' for run in of
+                ),
+                *(
+                    '-' if (mean := _mean(of, key)) is None else f'{mean:.1f}'
+                    for key in ('PCKh', 'AUC')
+                ),
+            ]
+        )
     first = next(iter(runs.values()))
-    return table(['optimizer', 'rate', 'norm cut at', 'PCKh, a seed each', 'mean', 'AUC'],
-                 rows) + f'\nCommit {first["commit"]}, torch {first["torch"]}, {first["device"]}.\n'
+    return (
+        table(['optimizer', 'rate', 'norm cut at', 'PCKh, a seed each', 'mean', 'AUC'], rows)
+        + f'\nCommit {first["commit"]}, torch {first["torch"]}, {first["device"]}.\n'
+    )
 
 
 def _by_variant(runs: dict[str, dict]) -> dict[str, list[dict]]:
@@ -106,21 +158,31 @@ def benchmark(**runs: dict) -> str:
             unit = '' if row['unit'] == 'ratio' else ' ' + row['unit']
             target = '-' if row['target'] is None else f'{row["target"]:g}{unit}'
             low, high = row['quartiles']
-            rows.append([f'`{name}`', row['name'], f'{row["value"]:.3f}{unit}',
-                         f'{low:.3f}–{high:.3f}', target])
+            rows.append(
+                [
+                    f'`{name}`',
+                    row['name'],
+                    f'{row["value"]:.3f}{unit}',
+                    f'{low:.3f}–{high:.3f}',
+                    target,
+                ]
+            )
     return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
 
 
 RENDER: dict[str, Callable[..., str]] = {
     **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark)},
-    **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')}}
+    **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
+}
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
 
 
 def fill(match: re.Match) -> str:
     """Make a block anew."""
-    results = {path.stem: json.loads(path.read_text())
-               for path in (ROOT / 'results' / match[2]).glob('*.json')}
+    results = {
+        path.stem: json.loads(path.read_text())
+        for path in (ROOT / 'results' / match[2]).glob('*.json')
+    }
     if not results:
         sys.exit(f'results/{match[2]}: no result files for the block of that name')
     return match[1] + RENDER[match[2]](**results) + match[3]

@@ -1,4 +1,5 @@
 """Keypoint codecs, in MMPose's ``KEYPOINT_CODECS``."""
-from .gaussian_heatmap import GaussianHeatmap
+
+from mspose_plugin.codecs.gaussian_heatmap import GaussianHeatmap
 
 __all__ = ['GaussianHeatmap']

@@ -4,6 +4,7 @@ MMPose's ``MSRAHeatmap`` takes heatmap cell i for input pixel 4i. Published hour
 princeton) and the CPN family decode the middle of the cell instead, and read the peak by rules of
 their own. Weights trained elsewhere therefore need a codec that knows both.
 """
+
 from __future__ import annotations
 
 import cv2
@@ -13,7 +14,7 @@ from mmpose.codecs.utils.post_processing import get_heatmap_maximum
 from mmpose.codecs.utils.refinement import refine_keypoints_dark
 from mmpose.registry import KEYPOINT_CODECS
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 _QUARTER = np.float32(0.25)
 
@@ -62,17 +63,28 @@ class GaussianHeatmap(BaseKeypointCodec):
     label_mapping_table = dict(keypoint_weights='keypoint_weights')
     field_mapping_table = dict(heatmaps='heatmaps')
 
-    def __init__(self, input_size: tuple[int, int], heatmap_size: tuple[int, int], sigma: float,
-                 cell_offset: float = 0.0, refine: str | None = None, blur_kernel_size: int = 0,
-                 unbiased: bool = False) -> None:
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        heatmap_size: tuple[int, int],
+        sigma: float,
+        cell_offset: float = 0.0,
+        refine: str | None = None,
+        blur_kernel_size: int = 0,
+        unbiased: bool = False,
+    ) -> None:
         super().__init__()
         if refine not in (None, *_REFINEMENTS):
-            raise InputError(f'GaussianHeatmap: refine is {refine!r}; expected None, '
-                             f'{", ".join(map(repr, _REFINEMENTS))}')
+            raise InputError(
+                f'GaussianHeatmap: refine is {refine!r}; expected None, '
+                f'{", ".join(map(repr, _REFINEMENTS))}'
+            )
         blurs = refine in ('second_peak', 'dark')
         if blurs and (blur_kernel_size < 3 or blur_kernel_size % 2 == 0):
-            raise InputError(f'GaussianHeatmap: refine={refine!r} needs an odd blur_kernel_size of '
-                             f'3 or more, not {blur_kernel_size}')
+            raise InputError(
+                f'GaussianHeatmap: refine={refine!r} needs an odd blur_kernel_size of '
+                f'3 or more, not {blur_kernel_size}'
+            )
         self.input_size = input_size
         self.heatmap_size = heatmap_size
         self.sigma = sigma
@@ -82,8 +94,9 @@ class GaussianHeatmap(BaseKeypointCodec):
         self.unbiased = unbiased
         self.scale_factor = (np.array(input_size) / heatmap_size).astype(np.float32)
 
-    def encode(self, keypoints: np.ndarray,
-               keypoints_visible: np.ndarray | None = None) -> dict[str, np.ndarray]:
+    def encode(
+        self, keypoints: np.ndarray, keypoints_visible: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
         """Draw the heatmaps.
 
         Args:
@@ -106,8 +119,10 @@ class GaussianHeatmap(BaseKeypointCodec):
         radius = 3 * self.sigma
         # MMPose's bounds, which keep the weight of a Gaussian that ends just before cell 0
         outside = ((centres - radius >= self.heatmap_size) | (centres + radius + 1 < 0)).any(-1)
-        dx, dy = (self._squared_distances(centres[:, i], labelled & ~outside, size)
-                  for i, size in enumerate(self.heatmap_size))
+        dx, dy = (
+            self._squared_distances(centres[:, i], labelled & ~outside, size)
+            for i, size in enumerate(self.heatmap_size)
+        )
         # the exponential of the sum, not the product of two: equal to MSRAHeatmap's to the bit
         heatmaps = dx[:, None, :] + dy[:, :, None]
         heatmaps /= np.float32(-2 * self.sigma**2)
@@ -116,8 +131,7 @@ class GaussianHeatmap(BaseKeypointCodec):
         weights[0, labelled & outside] = 0
         return dict(heatmaps=heatmaps, keypoint_weights=weights)
 
-    def _squared_distances(self, centres: np.ndarray, drawn: np.ndarray,
-                           size: int) -> np.ndarray:
+    def _squared_distances(self, centres: np.ndarray, drawn: np.ndarray, size: int) -> np.ndarray:
         """Squared distances of the cells from the centres, [K, size]; far where not to be drawn."""
         distances = np.arange(size, dtype=np.float32) - centres.astype(np.float32)[:, None]
         inside = (np.abs(distances) <= 3 * self.sigma) & drawn[:, None]
@@ -138,41 +152,52 @@ class GaussianHeatmap(BaseKeypointCodec):
         if self.refine is not None:
             found = scores > 0
             cells[found], scores[found] = _REFINEMENTS[self.refine](
-                cells[found], scores[found], encoded[found], self.blur_kernel_size)
+                cells[found], scores[found], encoded[found], self.blur_kernel_size
+            )
         places = (cells + np.float32(self.cell_offset)) * self.scale_factor
         return places[None], scores[None]
 
 
-def _quarter(cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray,
-             kernel: int) -> tuple[np.ndarray, np.ndarray]:
+def _quarter(
+    cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray, kernel: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A quarter of a cell towards the larger neighbour."""
     height, width = heatmaps.shape[1:]
     x, y = cells.astype(int).T
     inner = np.flatnonzero((x > 0) & (x < width - 1) & (y > 0) & (y < height - 1))
     x, y = x[inner], y[inner]
-    difference = np.stack((heatmaps[inner, y, x + 1] - heatmaps[inner, y, x - 1],
-                           heatmaps[inner, y + 1, x] - heatmaps[inner, y - 1, x]), axis=-1)
+    difference = np.stack(
+        (
+            heatmaps[inner, y, x + 1] - heatmaps[inner, y, x - 1],
+            heatmaps[inner, y + 1, x] - heatmaps[inner, y - 1, x],
+        ),
+        axis=-1,
+    )
     cells[inner] += _QUARTER * np.sign(difference)
     return cells, scores
 
 
-def _second_peak(cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray,
-                 kernel: int) -> tuple[np.ndarray, np.ndarray]:
+def _second_peak(
+    cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray, kernel: int
+) -> tuple[np.ndarray, np.ndarray]:
     """A quarter of a cell from the highest towards the second highest blurred cell."""
     if not len(heatmaps):
         return cells, scores
     count, height, width = heatmaps.shape
     border = kernel // 2
-    padded = np.pad(heatmaps.astype(np.float32, copy=False),
-                    ((0, 0), (border, border), (border, border)))
+    padded = np.pad(
+        heatmaps.astype(np.float32, copy=False), ((0, 0), (border, border), (border, border))
+    )
     # OpenCV blurs all channels of an image in one call
     blurred = cv2.GaussianBlur(padded.transpose(1, 2, 0), (kernel, kernel), 0)
     blurred = blurred.reshape(-1, count).T.copy()
     first = blurred.argmax(1)
     blurred[np.arange(count), first] = 0
     second = blurred.argmax(1)
-    first, second = (np.stack((i % padded.shape[2], i // padded.shape[2]), -1).astype(np.float32)
-                     for i in (first, second))
+    first, second = (
+        np.stack((i % padded.shape[2], i // padded.shape[2]), -1).astype(np.float32)
+        for i in (first, second)
+    )
     step = second - first
     length = np.linalg.norm(step, axis=-1, keepdims=True)
     cells = first - border + _QUARTER * step / np.maximum(length, 1)
@@ -181,8 +206,9 @@ def _second_peak(cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray,
     return cells, heatmaps[np.arange(count), y, x]
 
 
-def _dark(cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray,
-          kernel: int) -> tuple[np.ndarray, np.ndarray]:
+def _dark(
+    cells: np.ndarray, scores: np.ndarray, heatmaps: np.ndarray, kernel: int
+) -> tuple[np.ndarray, np.ndarray]:
     """MMPose's refinement, which writes into its arguments."""
     return refine_keypoints_dark(cells[None], heatmaps.copy(), kernel)[0], scores
 

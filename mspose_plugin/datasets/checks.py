@@ -1,4 +1,5 @@
 """Checks that turn broken or missing annotation files into one-line messages."""
+
 from __future__ import annotations
 
 import json
@@ -13,7 +14,7 @@ from mmengine.fileio import exists, get_local_path
 from mmengine.logging import MMLogger
 from scipy.io import loadmat
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 @contextmanager
@@ -50,8 +51,9 @@ def read_json(path: str, what: str, remedy: str) -> Any:
         try:
             return json.loads(Path(local).read_text(encoding='utf-8'))
         except OSError as e:
-            raise InputError(f'{what} {path!r} cannot be read ({e.strerror}); check its '
-                             'permissions') from e
+            raise InputError(
+                f'{what} {path!r} cannot be read ({e.strerror}); check its permissions'
+            ) from e
         except RecursionError as e:
             raise InputError(f'{what} {path!r} is nested too deeply; {remedy}') from e
         except ValueError as e:  # not UTF-8, or not JSON
@@ -78,8 +80,10 @@ def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> dic
         try:
             content = loadmat(local, **options)
         except Exception as e:  # SciPy raises whatever the broken bytes lead to
-            raise InputError(f'{what} {path!r} is not a readable MATLAB file up to version 7 '
-                             f'({type(e).__name__}); {remedy}') from e
+            raise InputError(
+                f'{what} {path!r} is not a readable MATLAB file up to version 7 '
+                f'({type(e).__name__}); {remedy}'
+            ) from e
     if key not in content:
         raise InputError(f'{what} {path!r} has no variable {key!r}; {remedy}')
     return content
@@ -91,13 +95,17 @@ def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
         return None
-    fits = array.dtype.kind in 'biuf' and array.ndim == len(shape) and all(
-        want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    fits = (
+        array.dtype.kind in 'biuf'
+        and array.ndim == len(shape)
+        and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
+    )
     return array.astype(np.float64) if fits and np.isfinite(array).all() else None
 
 
-def report_unlearnable(ann_file: str, boxes: np.ndarray, keypoints: np.ndarray,
-                       visible: np.ndarray) -> None:
+def report_unlearnable(
+    ann_file: str, boxes: np.ndarray, keypoints: np.ndarray, visible: np.ndarray
+) -> None:
     """Warn of training persons that cannot teach anything: their loss is 0 for ever.
 
     Such a person has no labelled keypoint in the square around its box, padded by 1.25, which a
@@ -116,18 +124,22 @@ def report_unlearnable(ann_file: str, boxes: np.ndarray, keypoints: np.ndarray,
     reach = 1.25 / 2 * (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
     inside = (np.abs(keypoints - centers) <= reach[:, None, None]).all(axis=2)
     idle = int((~(inside & (visible > 0)).any(axis=1)).sum())
-    what = (f'{ann_file}: {idle} of {len(boxes)} persons have no labelled keypoint in their box, '
-            'so that there is nothing to learn from them')
+    what = (
+        f'{ann_file}: {idle} of {len(boxes)} persons have no labelled keypoint in their box, '
+        'so that there is nothing to learn from them'
+    )
     if idle == len(boxes):
         raise InputError(f'{what}; check that keypoints and boxes are pixels of the same image')
     if idle:
         MMLogger.get_current_instance().warning(what)
 
 
-def warn_dropped(ann_file: str, dropped: int, total: int, reason: str,
-                 level: int = logging.WARNING) -> None:
+def warn_dropped(
+    ann_file: str, dropped: int, total: int, reason: str, level: int = logging.WARNING
+) -> None:
     """Log one line about persons that a dataset leaves out."""
     if dropped:
         # formatted here: mmengine drops warnings whose unformatted text it has seen
         MMLogger.get_current_instance().log(
-            level, f'{ann_file}: left out {dropped} of {total} persons {reason}')
+            level, f'{ann_file}: left out {dropped} of {total} persons {reason}'
+        )

@@ -20,6 +20,7 @@ Conventions, the same for both formats:
 - *Labelled points outside the image* (hips below the frame, down to -7 px at the left) stay
   labelled: the published figures count them. Points without coordinates (NaN) are not labelled.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -30,18 +31,25 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from mspose_plugin.errors import InputError
-
-from .checks import local_file, read_mat, report_unlearnable, require_folder, warn_dropped
-from .flic_metainfo import FLIC_METAINFO
+from mspose_plugin.datasets.checks import (
+    local_file,
+    read_mat,
+    report_unlearnable,
+    require_folder,
+    warn_dropped,
+)
+from mspose_plugin.datasets.flic_metainfo import FLIC_METAINFO
+from mspose_plugin.utils.errors import InputError
 
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16]  # of examples.mat's 29, in FLIC_METAINFO's order
 MIRRORED = [3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10]
 PADDING = 1.25
 FRAME_HEIGHT, CROP_SIDE = 480, 440
-HELP = ('download FLIC.zip from https://bensapp.github.io/flic-dataset.html and unpack it to '
-        'data/flic (examples.mat and images/), or use the .h5 files of '
-        'pose-hg-train with the same images')
+HELP = (
+    'download FLIC.zip from https://bensapp.github.io/flic-dataset.html and unpack it to '
+    'data/flic (examples.mat and images/), or use the .h5 files of '
+    'pose-hg-train with the same images'
+)
 
 
 @DATASETS.register_module()
@@ -67,8 +75,13 @@ class FlicDataset(BaseCocoStyleDataset):
 
     METAINFO: dict = FLIC_METAINFO
 
-    def __init__(self, ann_file: str = '', split: str | None = None,
-                 observer_centric: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        ann_file: str = '',
+        split: str | None = None,
+        observer_centric: bool = True,
+        **kwargs: Any,
+    ) -> None:
         """Check the split; see the class for the arguments."""
         if split not in (None, 'train', 'test'):
             raise InputError(f"FlicDataset: split must be 'train' or 'test', got {split!r}")
@@ -87,8 +100,9 @@ class FlicDataset(BaseCocoStyleDataset):
             check_split(self.ann_file, self.split)
             names, joints, centers, sides = read_hdf5(self.ann_file)
         else:
-            raise InputError(f'FlicDataset: ann_file {self.ann_file!r} is neither .mat nor .h5; '
-                             f'{HELP}')
+            raise InputError(
+                f'FlicDataset: ann_file {self.ann_file!r} is neither .mat nor .h5; {HELP}'
+            )
         require_folder(self.data_prefix.get('img', ''), 'FLIC image folder', HELP)
         if self.observer_centric:
             joints = to_observer_centric(joints)
@@ -111,13 +125,21 @@ class FlicDataset(BaseCocoStyleDataset):
         folder = Path(self.data_prefix.get('img', ''))
         img_ids = {name: i for i, name in enumerate(dict.fromkeys(names))}
         people = [
-            dict(id=int(i), img_id=img_ids[names[i]], img_path=str(folder / names[i]),
-                 bbox=boxes[i:i + 1].astype(np.float32), bbox_score=np.ones(1, dtype=np.float32),
-                 num_keypoints=int(visible[i].sum()), keypoints=joints[i:i + 1],
-                 keypoints_visible=visible[i:i + 1].astype(np.float32),
-                 area=np.array([0.53 * (sides[i] / PADDING)**2], dtype=np.float32),
-                 iscrowd=0, category_id=[1])
-            for i in np.flatnonzero(keep)]
+            dict(
+                id=int(i),
+                img_id=img_ids[names[i]],
+                img_path=str(folder / names[i]),
+                bbox=boxes[i : i + 1].astype(np.float32),
+                bbox_score=np.ones(1, dtype=np.float32),
+                num_keypoints=int(visible[i].sum()),
+                keypoints=joints[i : i + 1],
+                keypoints_visible=visible[i : i + 1].astype(np.float32),
+                area=np.array([0.53 * (sides[i] / PADDING) ** 2], dtype=np.float32),
+                iscrowd=0,
+                category_id=[1],
+            )
+            for i in np.flatnonzero(keep)
+        ]
         images = {p['img_id']: dict(img_id=p['img_id'], img_path=p['img_path']) for p in people}
         return people, list(images.values())
 
@@ -147,8 +169,10 @@ def check_split(path: str, split: str | None) -> None:
     stem = Path(path).stem.lower()
     named = 'train' if 'train' in stem else 'test' if 'val' in stem or 'test' in stem else None
     if split and named and split != named:
-        raise InputError(f"FlicDataset: {path} does not hold split='{split}'; pose-hg-train's "
-                         'files are train.h5 and valid.h5')
+        raise InputError(
+            f"FlicDataset: {path} does not hold split='{split}'; pose-hg-train's "
+            'files are train.h5 and valid.h5'
+        )
 
 
 def read_hdf5(path: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
@@ -174,23 +198,34 @@ def read_hdf5(path: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]
             raise InputError(f'{path} is not a readable HDF5 file; {HELP}') from e
     missing = [key for key in keys if key not in data]
     if missing:
-        raise InputError(f'{path} lacks {", ".join(missing)}; expected an annotation file of '
-                         'pose-hg-train (data/flic/annot)')
+        raise InputError(
+            f'{path} lacks {", ".join(missing)}; expected an annotation file of '
+            'pose-hg-train (data/flic/annot)'
+        )
     n = len(data['part'])
     if not n:
         raise InputError(f'{path} holds no person')
-    for key, shape in (('imgname', (n, )), ('part', (n, 11, 2)), ('visible', (n, 11)),
-                       ('center', (n, 2)), ('scale', (n, ))):
+    for key, shape in (
+        ('imgname', (n,)),
+        ('part', (n, 11, 2)),
+        ('visible', (n, 11)),
+        ('center', (n, 2)),
+        ('scale', (n,)),
+    ):
         if data[key].shape != shape:
-            raise InputError(f'{path}: {key} must be {shape} for {n} persons with 11 joints, got '
-                             f'{data[key].shape}')
+            raise InputError(
+                f'{path}: {key} must be {shape} for {n} persons with 11 joints, got '
+                f'{data[key].shape}'
+            )
     joints = np.where(data['visible'][..., None] > 0, data['part'], np.nan)
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in data['imgname']]
-    return names, joints, data['center'].astype(np.float64), 200. * data['scale']
+    return names, joints, data['center'].astype(np.float64), 200.0 * data['scale']
 
 
-def read_examples(path: str, split: str | None,
-                  ) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+def read_examples(
+    path: str,
+    split: str | None,
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
     """Read a split of the original ``examples.mat``.
 
     Args:
@@ -206,8 +241,9 @@ def read_examples(path: str, split: str | None,
         InputError: not such a file, or ``split`` is missing.
     """
     if split is None:
-        raise InputError(f"FlicDataset: {path} holds both splits; set split='train' or "
-                         "split='test'")
+        raise InputError(
+            f"FlicDataset: {path} holds both splits; set split='train' or split='test'"
+        )
     content = read_mat(path, 'examples', 'FLIC annotation file', HELP, squeeze_me=True)
     examples = np.atleast_1d(content['examples'])
     fields = ('filepath', 'coords', 'torsobox', 'imgdims', 'istrain', 'istest')
@@ -224,9 +260,11 @@ def read_examples(path: str, split: str | None,
         box = box if box.size else np.full(4, np.nan)  # no torso found: no usable box
         # small integers in the file, which would overflow below
         dims = np.atleast_1d(examples[i]['imgdims']).astype(float)
-        if coords.shape != (2, 29) or box.shape != (4, ) or len(dims) < 2:
-            raise InputError(f'{path}: example {i} ({name}) needs coords 2x29, torsobox of 4 and '
-                             f'imgdims; got {coords.shape}, {box.shape}, {dims.shape}')
+        if coords.shape != (2, 29) or box.shape != (4,) or len(dims) < 2:
+            raise InputError(
+                f'{path}: example {i} ({name}) needs coords 2x29, torsobox of 4 and '
+                f'imgdims; got {coords.shape}, {box.shape}, {dims.shape}'
+            )
         names.append(name)
         joints.append(coords.astype(np.float64).T[COLUMNS])
         centers.append(((float(box[0]) + float(box[2])) / 2, dims[0] / 2))

@@ -11,6 +11,7 @@ Ground truth: the ``.json`` files hold joints with four decimals, ``mpii_gt_val.
 One joint of the published stacked hourglass lies closer to PCKh@0.1 than that, so that the ``.mat``
 file's joints are taken where it has them, in float64.
 """
+
 from __future__ import annotations
 
 import os.path as osp
@@ -23,17 +24,27 @@ from mmpose.datasets.datasets import MpiiDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_cs2xyxy
 
-from mspose_plugin.errors import InputError
-
-from .checks import numbers, read_json, read_mat, report_unlearnable, require_folder, warn_dropped
+from mspose_plugin.datasets.checks import (
+    numbers,
+    read_json,
+    read_mat,
+    report_unlearnable,
+    require_folder,
+    warn_dropped,
+)
+from mspose_plugin.utils.errors import InputError
 
 NUM_JOINTS = 16
-IMAGES_HELP = ('download mpii_human_pose_v1.tar.gz from http://human-pose.mpi-inf.mpg.de and '
-               'unpack it to data/mpii/images')
+IMAGES_HELP = (
+    'download mpii_human_pose_v1.tar.gz from http://human-pose.mpi-inf.mpg.de and '
+    'unpack it to data/mpii/images'
+)
 SYNTHETIC_HELP = 'or try synthetic people: python tools/demo.py'
-ANN_HELP = ('put the files of https://download.openmmlab.com/mmpose/datasets/mpii_annotations.tar '
-            f'(MPII as prepared for MMPose) into data/mpii/annotations and {IMAGES_HELP}; '
-            f'{SYNTHETIC_HELP}')
+ANN_HELP = (
+    'put the files of https://download.openmmlab.com/mmpose/datasets/mpii_annotations.tar '
+    f'(MPII as prepared for MMPose) into data/mpii/annotations and {IMAGES_HELP}; '
+    f'{SYNTHETIC_HELP}'
+)
 
 
 def installed_metainfo() -> dict:
@@ -80,8 +91,10 @@ class ZeroBasedMpiiDataset(MpiiDataset):
             One entry for each person (``data_mode='topdown'``).
         """
         if self.bbox_file:
-            raise InputError('ZeroBasedMpiiDataset: bbox_file is not supported; MPII persons come '
-                             'with a centre and a scale')
+            raise InputError(
+                'ZeroBasedMpiiDataset: bbox_file is not supported; MPII persons come '
+                'with a centre and a scale'
+            )
         return super().load_data_list()
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
@@ -90,19 +103,20 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         check_annotations(self.ann_file, anns, need_joints=not self.test_mode)
         folder = self.data_prefix.get('img', '')
         require_folder(folder, 'MPII image folder', f'{IMAGES_HELP}; {SYNTHETIC_HELP}')
-        nowhere = np.full((NUM_JOINTS, 2), -1.), np.zeros(NUM_JOINTS, dtype=int)
+        nowhere = np.full((NUM_JOINTS, 2), -1.0), np.zeros(NUM_JOINTS, dtype=int)
         joints = np.array([ann.get('joints', nowhere[0]) for ann in anns], dtype=np.float64)
         visible = np.array([ann.get('joints_vis', nowhere[1]) for ann in anns])
         head_sizes = None
         if self.headbox_file:
             head_sizes, joints, visible = read_ground_truth(
-                self.headbox_file, self.ann_file, joints, visible)
+                self.headbox_file, self.ann_file, joints, visible
+            )
         centers = np.array([ann['center'] for ann in anns], dtype=np.float32)
         sides = 200 * np.array([[ann['scale']] * 2 for ann in anns], dtype=np.float32)
         centers[:, 1] += np.where(centers[:, 0] != -1, 15 / 200 * sides[:, 1], 0)
         centers -= 1
         boxes = bbox_cs2xyxy(centers, sides)
-        areas = np.clip(0.53 * sides.prod(axis=1, keepdims=True), 1., None)
+        areas = np.clip(0.53 * sides.prod(axis=1, keepdims=True), 1.0, None)
 
         keep = sides.min(axis=1) > 0
         warn_dropped(self.ann_file, (~keep).sum(), len(keep), 'without a positive scale')
@@ -119,12 +133,21 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         people = []
         for i in np.flatnonzero(keep).tolist():
             one, ann = slice(i, i + 1), anns[i]
-            people.append(dict(
-                id=i, img_id=int(ann['image'].split('.')[0]),
-                img_path=osp.join(folder, ann['image']), bbox_center=centers[one],
-                bbox_scale=sides[one], bbox=boxes[one], bbox_score=np.ones(1, dtype=np.float32),
-                keypoints=keypoints[one], keypoints_visible=visible[one], area=areas[i],
-                category_id=ann.get('category_id', [1])))
+            people.append(
+                dict(
+                    id=i,
+                    img_id=int(ann['image'].split('.')[0]),
+                    img_path=osp.join(folder, ann['image']),
+                    bbox_center=centers[one],
+                    bbox_scale=sides[one],
+                    bbox=boxes[one],
+                    bbox_score=np.ones(1, dtype=np.float32),
+                    keypoints=keypoints[one],
+                    keypoints_visible=visible[one],
+                    area=areas[i],
+                    category_id=ann.get('category_id', [1]),
+                )
+            )
             if head_sizes is not None:
                 people[-1]['head_size'] = head_sizes[one, None]
             if self.test_mode:
@@ -158,25 +181,35 @@ def check_annotations(path: str, anns: Any, need_joints: bool = True) -> None:
         missing = {'image', 'center', 'scale', *(joint_keys if labelled else ())} - ann.keys()
         if missing:
             test = '; only test sets may lack joints' if missing & joint_keys else ''
-            raise InputError(f'{where} lacks {", ".join(sorted(missing))}; MMPose\'s MPII format '
-                             f'needs image, center, scale, joints and joints_vis{test}')
+            raise InputError(
+                f'{where} lacks {", ".join(sorted(missing))}; MMPose\'s MPII format '
+                f'needs image, center, scale, joints and joints_vis{test}'
+            )
         if not isinstance(ann['image'], str) or not ann['image'].split('.')[0].isdecimal():
-            raise InputError(f'{where}: image {ann["image"]!r} is not a file name with a number '
-                             'before the first dot, such as 015601864.jpg')
-        shapes = dict(center=(2, ), scale=())
+            raise InputError(
+                f'{where}: image {ann["image"]!r} is not a file name with a number '
+                'before the first dot, such as 015601864.jpg'
+            )
+        shapes = dict(center=(2,), scale=())
         if labelled:
-            shapes.update(joints=(None, 2), joints_vis=(None, ))
+            shapes.update(joints=(None, 2), joints_vis=(None,))
         for key, shape in shapes.items():
             if numbers(ann[key], shape) is None:
                 wanted = 'x'.join('n' if n is None else str(n) for n in shape) or 'one'
                 raise InputError(f'{where}: {key} is not {wanted} finite number(s)')
         if labelled and {len(ann['joints']), len(ann['joints_vis'])} != {NUM_JOINTS}:
-            raise InputError(f'{where} has {len(ann["joints"])} joints and '
-                             f'{len(ann["joints_vis"])} joints_vis; MPII has {NUM_JOINTS}')
+            raise InputError(
+                f'{where} has {len(ann["joints"])} joints and '
+                f'{len(ann["joints_vis"])} joints_vis; MPII has {NUM_JOINTS}'
+            )
 
 
-def read_ground_truth(path: str, ann_file: str, joints: np.ndarray, visible: np.ndarray,
-                      ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def read_ground_truth(
+    path: str,
+    ann_file: str,
+    joints: np.ndarray,
+    visible: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Read head sizes and, where the file has them, joints with all their digits.
 
     Args:
@@ -197,27 +230,36 @@ def read_ground_truth(path: str, ann_file: str, joints: np.ndarray, visible: np.
     content = read_mat(path, 'headboxes_src', what, ANN_HELP)
     boxes = content['headboxes_src']
     if boxes.ndim != 3 or boxes.shape[:2] != (2, 2) or boxes.dtype.kind not in 'iuf':
-        raise InputError(f'{path}: headboxes_src must be numbers [2, 2, persons], got '
-                         f'{boxes.dtype} {boxes.shape}')
+        raise InputError(
+            f'{path}: headboxes_src must be numbers [2, 2, persons], got '
+            f'{boxes.dtype} {boxes.shape}'
+        )
     if boxes.shape[2] != len(joints):
-        raise InputError(f'{path} has head boxes of {boxes.shape[2]} persons, {ann_file} has '
-                         f'{len(joints)} persons; the two must belong together')
+        raise InputError(
+            f'{path} has head boxes of {boxes.shape[2]} persons, {ann_file} has '
+            f'{len(joints)} persons; the two must belong together'
+        )
     boxes = boxes.astype(np.float64)
     diagonal = np.linalg.norm(boxes[1] - boxes[0], axis=0)
     bad = np.flatnonzero(~(np.isfinite(diagonal) & (diagonal > 0)))
     if len(bad):
-        raise InputError(f'{path}: {len(bad)} head box(es) without a size, the first is person '
-                         f'{bad[0]}')
+        raise InputError(
+            f'{path}: {len(bad)} head box(es) without a size, the first is person {bad[0]}'
+        )
     if not {'pos_gt_src', 'jnt_missing'} <= content.keys():
         return 0.6 * diagonal, joints, visible
     exact = numbers(content['pos_gt_src'], (NUM_JOINTS, 2, len(joints)))
     missing = numbers(content['jnt_missing'], (NUM_JOINTS, len(joints)))
     if exact is None or missing is None:
-        raise InputError(f'{path}: pos_gt_src must be finite numbers [16, 2, persons], jnt_missing '
-                         f'[16, persons]; {ANN_HELP}')
+        raise InputError(
+            f'{path}: pos_gt_src must be finite numbers [16, 2, persons], jnt_missing '
+            f'[16, persons]; {ANN_HELP}'
+        )
     exact, labelled = exact.transpose(2, 0, 1), missing.T == 0
     both = labelled & (visible > 0)
     if both.any() and np.median(np.abs(exact - joints)[both]) > 1:
-        raise InputError(f'{path} and {ann_file} have the same number of persons, but other '
-                         'joints; the two must belong together')
+        raise InputError(
+            f'{path} and {ann_file} have the same number of persons, but other '
+            'joints; the two must belong together'
+        )
     return 0.6 * diagonal, exact, labelled.astype(int)

@@ -1,4 +1,5 @@
 """Which persons of a data set a run sees."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
@@ -25,8 +26,8 @@ class RandomPersons(DefaultSampler):
 
     def __iter__(self) -> Iterator[int]:
         """Iterate over this process's share."""
-        return iter(self.chosen[self.rank::self.world_size].tolist())
+        return iter(self.chosen[self.rank :: self.world_size].tolist())
 
     def __len__(self) -> int:
         """Return the size of this process's share."""
-        return len(self.chosen[self.rank::self.world_size])
+        return len(self.chosen[self.rank :: self.world_size])

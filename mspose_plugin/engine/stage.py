@@ -1,4 +1,5 @@
 """A stage of a training run as data: a config entry, checked, and what it says about a model."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 STAGES = 'StageScheduleHook.stages'
 """What messages call the list of stages."""
@@ -35,7 +36,7 @@ class Stage:
     train: Sequence[str] | None = None
     set: Mapping[str, Any] = field(default_factory=dict)
     pipeline: Sequence[dict] | None = None
-    lr_factor: float = 1.
+    lr_factor: float = 1.0
 
     @classmethod
     def parse(cls, index: int, given: Any) -> Stage:
@@ -45,24 +46,38 @@ class Stage:
         known = [f.name for f in fields(cls)]
         unknown = [key for key in given if key not in known]
         if unknown:
-            raise InputError(f'{STAGES}[{index}]: unknown key {unknown[0]!r}; expected '
-                             f'{", ".join(known)}')
+            raise InputError(
+                f'{STAGES}[{index}]: unknown key {unknown[0]!r}; expected {", ".join(known)}'
+            )
         stage = cls(**{'name': str(index + 1), 'epochs': 0, **given})
         for key, fits, expected in (
             ('epochs', type(stage.epochs) is int and stage.epochs >= 1, 'an integer of 1 or more'),
-            ('train', stage.train is None or is_list(stage.train) and len(stage.train) > 0
-             and all(isinstance(part, str) for part in stage.train),
-             'a list of module names, or None to train everything'),
-            ('set', isinstance(stage.set, Mapping) and all('.' in key for key in stage.set),
-             "a dict of attributes, e.g. {'head.refine': False}"),
-            ('pipeline', stage.pipeline is None or is_list(stage.pipeline)
-             and len(stage.pipeline) > 0, 'a list of transforms, or None'),
-            ('lr_factor', isinstance(stage.lr_factor, (int, float)) and stage.lr_factor > 0,
-             'a positive number'),
+            (
+                'train',
+                stage.train is None
+                or is_list(stage.train)
+                and len(stage.train) > 0
+                and all(isinstance(part, str) for part in stage.train),
+                'a list of module names, or None to train everything',
+            ),
+            (
+                'set',
+                isinstance(stage.set, Mapping) and all('.' in key for key in stage.set),
+                "a dict of attributes, e.g. {'head.refine': False}",
+            ),
+            (
+                'pipeline',
+                stage.pipeline is None or is_list(stage.pipeline) and len(stage.pipeline) > 0,
+                'a list of transforms, or None',
+            ),
+            (
+                'lr_factor',
+                isinstance(stage.lr_factor, (int, float)) and stage.lr_factor > 0,
+                'a positive number',
+            ),
         ):
             if not fits:
-                raise InputError(f'{stage.where(key)}={getattr(stage, key)!r}: '
-                                 f'expected {expected}')
+                raise InputError(f'{stage.where(key)}={getattr(stage, key)!r}: expected {expected}')
         return stage
 
     def where(self, key: str) -> str:
@@ -96,8 +111,10 @@ def find_part(model: nn.Module, path: str, where: str) -> nn.Module:
         if isinstance(found, nn.Module):
             parts = dict([*found.named_children(), *found.named_parameters(recurse=False)])
         if part not in parts:
-            raise InputError(f'{where}: {path!r}: {parent} has no part {part!r}; it has '
-                             f'{", ".join(parts) or "none"}')
+            raise InputError(
+                f'{where}: {path!r}: {parent} has no part {part!r}; it has '
+                f'{", ".join(parts) or "none"}'
+            )
         found, parent = parts[part], part
     return found
 

@@ -1,9 +1,19 @@
 """Metrics: PCKh with the area under its curve (MPII), PCK (FLIC), COCO's AP; MPII's submission."""
-from .calibration import ThresholdCalibration
-from .coco_score import RescoredCocoMetric
-from .metrics import FlicPCK, PCKhAUC
-from .mpii_submission import MpiiSubmission
-from .pck import flic_pck, pckh
 
-__all__ = ['FlicPCK', 'MpiiSubmission', 'PCKhAUC', 'RescoredCocoMetric', 'ThresholdCalibration',
-           'flic_pck', 'pckh']
+from mspose_plugin.evaluation.calibration import ThresholdCalibration
+from mspose_plugin.evaluation.coco_score import RescoredCocoMetric
+from mspose_plugin.evaluation.metrics import FlicPCK, PCKhAUC
+from mspose_plugin.evaluation.mpii_submission import MpiiSubmission
+from mspose_plugin.evaluation.pck import flic_pck, pckh
+from mspose_plugin.evaluation.testing_cost import TestingCost
+
+__all__ = [
+    'FlicPCK',
+    'MpiiSubmission',
+    'PCKhAUC',
+    'RescoredCocoMetric',
+    'TestingCost',
+    'ThresholdCalibration',
+    'flic_pck',
+    'pckh',
+]

@@ -8,6 +8,7 @@ them only where the other half agrees. Else it writes thresholds of 0: test once
 Accuracy is the data set's own: PCKh on MPII, PCK on FLIC, on COCO the mean keypoint similarity
 (OKS) of the persons, which AP is made of.
 """
+
 from __future__ import annotations
 
 import copy
@@ -23,11 +24,10 @@ from mmengine.logging import MMLogger
 from mmpose.evaluation import CocoMetric
 from mmpose.registry import METRICS
 
-from mspose_plugin.errors import InputError
-
-from .measures import PckMeasure, SimilarityMeasure
-from .metrics import PckMetric, to_array
-from .threshold_search import AIMS, CERTAINTY, Recording, Search
+from mspose_plugin.evaluation.measures import PckMeasure, SimilarityMeasure
+from mspose_plugin.evaluation.metrics import PckMetric, to_array
+from mspose_plugin.evaluation.threshold_search import AIMS, CERTAINTY, Recording, Search
+from mspose_plugin.utils.errors import InputError
 
 NOT_FOR_METRICS = ('gt_fields', 'pred_fields', 'gt_instance_labels')
 
@@ -65,11 +65,19 @@ class ThresholdCalibration(BaseMetric):
 
     default_prefix = 'calibration'
 
-    def __init__(self, evaluator: dict | Sequence[dict], out_file: str,
-                 perturbations: Sequence[Sequence[float]], aim: str = 'per-pass',
-                 max_passes: float | None = None, confidence: float = 0.95, seed: int = 0,
-                 sampled: bool = False, provenance: Mapping[str, Any] | None = None,
-                 collect_device: str = 'cpu') -> None:
+    def __init__(
+        self,
+        evaluator: dict | Sequence[dict],
+        out_file: str,
+        perturbations: Sequence[Sequence[float]],
+        aim: str = 'per-pass',
+        max_passes: float | None = None,
+        confidence: float = 0.95,
+        seed: int = 0,
+        sampled: bool = False,
+        provenance: Mapping[str, Any] | None = None,
+        collect_device: str = 'cpu',
+    ) -> None:
         """Check the arguments; see the class."""
         super().__init__(collect_device=collect_device)
         if aim not in AIMS:
@@ -81,14 +89,20 @@ class ThresholdCalibration(BaseMetric):
         self.out_file, self.provenance = out_file, dict(provenance or {})
         self.perturbations = np.asarray(perturbations, dtype=float)
         evaluators = evaluator if isinstance(evaluator, Sequence) else [evaluator]
-        kinds = [METRICS.get(e['type']) if isinstance(e['type'], str) else e['type']
-                 for e in evaluators]
-        known = [(e, kind) for e, kind in zip(evaluators, kinds)
-                 if kind is not None and issubclass(kind, (PckMetric, CocoMetric))]
+        kinds = [
+            METRICS.get(e['type']) if isinstance(e['type'], str) else e['type'] for e in evaluators
+        ]
+        known = [
+            (e, kind)
+            for e, kind in zip(evaluators, kinds)
+            if kind is not None and issubclass(kind, (PckMetric, CocoMetric))
+        ]
         if not known:
             names = ', '.join(str(e['type']) for e in evaluators)
-            raise InputError(f'val_evaluator {names or "is empty"}: calibration knows accuracy '
-                             'from PCKhAUC, FlicPCK or CocoMetric')
+            raise InputError(
+                f'val_evaluator {names or "is empty"}: calibration knows accuracy '
+                'from PCKhAUC, FlicPCK or CocoMetric'
+            )
         self.evaluator, self.is_pck = dict(known[0][0]), issubclass(known[0][1], PckMetric)
         for output in ('curve_file', 'outfile_prefix', 'format_only'):
             self.evaluator.pop(output, None)
@@ -98,8 +112,11 @@ class ThresholdCalibration(BaseMetric):
     def measure(self) -> PckMeasure | SimilarityMeasure:
         """How accurate a keypoint is; known once the data set's metainfo is."""
         if self._measure is None:
-            self._measure = (PckMeasure(METRICS.build(self.evaluator)) if self.is_pck else
-                             SimilarityMeasure(self.dataset_meta['sigmas']))
+            self._measure = (
+                PckMeasure(METRICS.build(self.evaluator))
+                if self.is_pck
+                else SimilarityMeasure(self.dataset_meta['sigmas'])
+            )
         return self._measure
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
@@ -107,41 +124,67 @@ class ThresholdCalibration(BaseMetric):
         for sample in data_samples:
             pred = dict(sample['pred_instances'])
             if 'trial_keypoints' not in pred:
-                raise InputError("calibration needs model.type='ConditionalTopdownPoseEstimator', "
-                                 'which tries again')
+                raise InputError(
+                    "calibration needs model.type='ConditionalTopdownPoseEstimator', "
+                    'which tries again'
+                )
             keypoints, scores = pred.pop('trial_keypoints'), pred.pop('trial_scores')
             truth, norms, weights = self.measure.labels(sample)
             if truth.shape[1:] != keypoints.shape[2:]:
-                raise InputError(f'calibration: predictions {keypoints.shape[2:]} do not fit the '
-                                 f'annotations {truth.shape[1:]}')
+                raise InputError(
+                    f'calibration: predictions {keypoints.shape[2:]} do not fit the '
+                    f'annotations {truth.shape[1:]}'
+                )
             kept = {key: value for key, value in sample.items() if key not in NOT_FOR_METRICS}
-            self.results.append(dict(
-                keypoints=to_array(keypoints), scores=to_array(scores), truth=truth, norms=norms,
-                weights=weights, sides=[np.max(sample['input_scale'])],
-                passes=int(pred['num_passes'][0]) // (1 + int(pred['num_trials'][0])),
-                images=[str(sample.get('img_path'))], sample={**kept, 'pred_instances': pred}))
+            self.results.append(
+                dict(
+                    keypoints=to_array(keypoints),
+                    scores=to_array(scores),
+                    truth=truth,
+                    norms=norms,
+                    weights=weights,
+                    sides=[np.max(sample['input_scale'])],
+                    passes=int(pred['num_passes'][0]) // (1 + int(pred['num_trials'][0])),
+                    images=[str(sample.get('img_path'))],
+                    sample={**kept, 'pred_instances': pred},
+                )
+            )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Search, verify and write the file."""
         if not results:
             raise InputError('calibration: there is no person in the validation set')
-        arrays = {key: np.concatenate([r[key] for r in results])
-                  for key in ('keypoints', 'scores', 'truth', 'norms', 'weights', 'sides')}
+        arrays = {
+            key: np.concatenate([r[key] for r in results])
+            for key in ('keypoints', 'scores', 'truth', 'norms', 'weights', 'sides')
+        }
         paths, images = np.unique([r['images'] for r in results], return_inverse=True)
         if len(paths) < 2 or not arrays['weights'].any():
-            raise InputError('calibration needs labelled keypoints in two images at least, got '
-                             f'{len(paths)} image(s) with {(arrays["weights"] > 0).sum()}')
+            raise InputError(
+                'calibration needs labelled keypoints in two images at least, got '
+                f'{len(paths)} image(s) with {(arrays["weights"] > 0).sum()}'
+            )
         arrays.update({key: arrays[key].swapaxes(0, 1) for key in ('keypoints', 'scores')})
-        everyone = Recording(self.perturbations, images=images.reshape(-1),
-                             credit=self.measure.credit, passes=results[0]['passes'], **arrays)
+        everyone = Recording(
+            self.perturbations,
+            images=images.reshape(-1),
+            credit=self.measure.credit,
+            passes=results[0]['passes'],
+            **arrays,
+        )
         content = self.calibrate(everyone, [r['sample'] for r in results])
         names = (self.dataset_meta or {}).get('keypoint_id2name') or {}
         content['keypoints'] = [names.get(k, str(k)) for k in range(len(content['thresholds']))]
         write_json(self.out_file, {**content, **self.provenance})
         held_out = content['held_out']
         low, high = held_out['gain_interval']
-        return dict(gain=held_out['gain'], gain_low=low, gain_high=high,
-                    passes=held_out['passes'], retried=held_out['retried_percent'])
+        return dict(
+            gain=held_out['gain'],
+            gain_low=low,
+            gain_high=high,
+            passes=held_out['passes'],
+            retried=held_out['retried_percent'],
+        )
 
     def calibrate(self, everyone: Recording, samples: Sequence[dict]) -> dict[str, Any]:
         """Return what the file says.
@@ -152,30 +195,52 @@ class ThresholdCalibration(BaseMetric):
         """
         parts = dict(zip(('search', 'held_out'), everyone.halves(self.seed)), all=everyone)
         found = Search(parts['search'], self.aim, self.max_passes).best()
-        off = dict(thresholds=np.zeros(everyone.scores.shape[-1]), score_threshold=0.,
-                   agreement=found.options['agreement'])
+        off = dict(
+            thresholds=np.zeros(everyone.scores.shape[-1]),
+            score_threshold=0.0,
+            agreement=found.options['agreement'],
+        )
         plain = self._report(parts, found.chosen, off, samples)
         tested = self._report(parts, found.chosen, found.options, samples)
         objection = self._objection(found.value, tested, plain)
         options, report = (off, plain) if objection else (found.options, tested)
-        verdict = (f'thresholds 0, every person is estimated once: {objection}' if objection else
-                   'better on both halves: {gain:+.2f} {name} on the held-out half '
-                   '({low:+.2f} to {high:+.2f}) at {passes:.2f} passes a person instead of {once}'
-                   .format(name=self.measure.name, low=tested['held_out']['gain_interval'][0],
-                           high=tested['held_out']['gain_interval'][1], once=everyone.passes,
-                           **tested['held_out']))
+        verdict = (
+            f'thresholds 0, every person is estimated once: {objection}'
+            if objection
+            else 'better on both halves: {gain:+.2f} {name} on the held-out half '
+            '({low:+.2f} to {high:+.2f}) at {passes:.2f} passes a person instead of {once}'.format(
+                name=self.measure.name,
+                low=tested['held_out']['gain_interval'][0],
+                high=tested['held_out']['gain_interval'][1],
+                once=everyone.passes,
+                **tested['held_out'],
+            )
+        )
         MMLogger.get_current_instance().info(f'conditional testing: {verdict}')
         return dict(
-            verdict=verdict, **_options(everyone, found.chosen, options), measure=self.measure.name,
-            **report, metrics_plain=plain['metrics'],
-            rejected=dict(_options(everyone, found.chosen, found.options),
-                          **tested) if objection else None,
-            candidates=everyone.perturbations.tolist(), aim=self.aim,
+            verdict=verdict,
+            **_options(everyone, found.chosen, options),
+            measure=self.measure.name,
+            **report,
+            metrics_plain=plain['metrics'],
+            rejected=dict(_options(everyone, found.chosen, found.options), **tested)
+            if objection
+            else None,
+            candidates=everyone.perturbations.tolist(),
+            aim=self.aim,
             max_passes=None if np.isinf(self.max_passes) else self.max_passes,
-            confidence=self.confidence, certainty=CERTAINTY, seed=self.seed)
+            confidence=self.confidence,
+            certainty=CERTAINTY,
+            seed=self.seed,
+        )
 
-    def _report(self, parts: Mapping[str, Recording], chosen: Sequence[int],
-                options: Mapping[str, Any], samples: Sequence[dict]) -> dict[str, Any]:
+    def _report(
+        self,
+        parts: Mapping[str, Recording],
+        chosen: Sequence[int],
+        options: Mapping[str, Any],
+        samples: Sequence[dict],
+    ) -> dict[str, Any]:
         """Return the figures of options on every part, and the evaluator's own of all persons."""
         outcomes = {name: part.replay(chosen, **options) for name, part in parts.items()}
         report = {name: self._figures(part, outcomes[name]) for name, part in parts.items()}
@@ -184,43 +249,60 @@ class ThresholdCalibration(BaseMetric):
             metric, out = METRICS.build(self.evaluator), outcomes['all']
             metric.dataset_meta = copy.deepcopy(self.dataset_meta)
             for i, sample in enumerate(samples):
-                pred = dict(sample['pred_instances'], keypoints=out.keypoints[i, None],
-                            keypoint_scores=out.scores[i, None])
+                pred = dict(
+                    sample['pred_instances'],
+                    keypoints=out.keypoints[i, None],
+                    keypoint_scores=out.scores[i, None],
+                )
                 metric.process(None, [{**sample, 'pred_instances': pred}])
-            metrics = {name: float(value) if np.isfinite(value) else None
-                       for name, value in metric.compute_metrics(metric.results).items()}
+            metrics = {
+                name: float(value) if np.isfinite(value) else None
+                for name, value in metric.compute_metrics(metric.results).items()
+            }
         return dict(report, metrics=metrics)
 
     def _figures(self, part: Recording, out: Any) -> dict[str, Any]:
         gains = (part.points(out.keypoints) - part.plain).sum(axis=1)
         extra = part.passes * out.trials.mean()
         return dict(
-            persons=len(gains), images=len(np.unique(part.images)), plain=part.plain.sum(),
-            conditional=part.points(out.keypoints).sum(), gain=gains.sum(),
+            persons=len(gains),
+            images=len(np.unique(part.images)),
+            plain=part.plain.sum(),
+            conditional=part.points(out.keypoints).sum(),
+            gain=gains.sum(),
             gain_interval=part.interval(gains, self.confidence, self.seed),
-            passes=part.passes + extra, retried_percent=100 * (out.trials > 0).mean(),
-            gain_per_extra_pass=gains.sum() / extra if extra else None)
+            passes=part.passes + extra,
+            retried_percent=100 * (out.trials > 0).mean(),
+            gain_per_extra_pass=gains.sum() / extra if extra else None,
+        )
 
-    def _objection(self, value: float, tested: Mapping[str, Any],
-                   plain: Mapping[str, Any]) -> str | None:
+    def _objection(
+        self, value: float, tested: Mapping[str, Any], plain: Mapping[str, Any]
+    ) -> str | None:
         """Return why the options found are not to be taken."""
         if value <= 0:
             limit = '' if np.isinf(self.max_passes) else f' in {self.max_passes:g} passes a person'
-            return (f'nothing that was tried{limit} gains for certain ({CERTAINTY:g} standard '
-                    'errors) on the search half; the best came to '
-                    f'{tested["search"]["gain"]:+.2f} there, {tested["held_out"]["gain"]:+.2f} on '
-                    'the held-out half')
+            return (
+                f'nothing that was tried{limit} gains for certain ({CERTAINTY:g} standard '
+                'errors) on the search half; the best came to '
+                f'{tested["search"]["gain"]:+.2f} there, {tested["held_out"]["gain"]:+.2f} on '
+                'the held-out half'
+            )
         for name in ('search', 'held_out'):
             low, high = tested[name]['gain_interval']
             if low <= 0:
-                return (f'the best options found gain {tested[name]["gain"]:+.2f} on the {name} '
-                        f'half, which is not certain ({low:+.2f} to {high:+.2f} with confidence '
-                        f'{self.confidence:g})')
+                return (
+                    f'the best options found gain {tested[name]["gain"]:+.2f} on the {name} '
+                    f'half, which is not certain ({low:+.2f} to {high:+.2f} with confidence '
+                    f'{self.confidence:g})'
+                )
         if tested['metrics']:
             once, again = (r['metrics'].get(self.measure.headline) for r in (plain, tested))
             if once is not None and again is not None and again < once:
-                return (f'the best options found take {self.measure.headline} of all persons from '
-                        f'{once:.4f} to {again:.4f}')
+                return (
+                    f'the best options found take {self.measure.headline} of all persons from '
+                    f'{once:.4f} to {again:.4f}'
+                )
         return None
 
 
@@ -236,7 +318,11 @@ def write_json(path: str, content: Mapping[str, Any]) -> None:
         raise InputError(f'cannot write {path}: {e.strerror}; take another --out') from e
 
 
-def _options(recording: Recording, chosen: Sequence[int],
-             options: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(options, perturbations=recording.perturbations[list(chosen)].tolist(),
-                thresholds=np.asarray(options['thresholds']).tolist())
+def _options(
+    recording: Recording, chosen: Sequence[int], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    return dict(
+        options,
+        perturbations=recording.perturbations[list(chosen)].tolist(),
+        thresholds=np.asarray(options['thresholds']).tolist(),
+    )

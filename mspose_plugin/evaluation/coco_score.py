@@ -1,4 +1,5 @@
 """COCO evaluation with MLPE's score of a person."""
+
 from __future__ import annotations
 
 import math
@@ -25,8 +26,9 @@ class RescoredCocoMetric(CocoMetric):
             matter.
     """
 
-    def __init__(self, score_offset: float = 0.5, keypoint_score_thr: float | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(
+        self, score_offset: float = 0.5, keypoint_score_thr: float | None = None, **kwargs: Any
+    ) -> None:
         """See the class."""
         threshold = -math.inf if keypoint_score_thr is None else keypoint_score_thr
         super().__init__(keypoint_score_thr=threshold + score_offset, **kwargs)
@@ -41,9 +43,12 @@ class RescoredCocoMetric(CocoMetric):
         Returns:
             dict[str, float]: ``AP``, ``AR`` ... under ``coco/``; nothing with ``format_only``.
         """
-        return super().compute_metrics([
-            ({**pred, 'keypoint_scores': pred['keypoint_scores'] + self.score_offset}, gt)
-            for pred, gt in results])
+        return super().compute_metrics(
+            [
+                ({**pred, 'keypoint_scores': pred['keypoint_scores'] + self.score_offset}, gt)
+                for pred, gt in results
+            ]
+        )
 
     def results2json(self, keypoints: dict[int, list], outfile_prefix: str) -> str:
         """Write the results with the keypoints' scores as they were predicted."""

@@ -1,4 +1,5 @@
 """How accurate single keypoints are, in the data sets' own terms."""
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -6,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mspose_plugin.errors import InputError
-
-from .metrics import PckMetric, to_array
+from mspose_plugin.evaluation.metrics import PckMetric, to_array
+from mspose_plugin.utils.errors import InputError
 
 
 class PckMeasure:
@@ -31,8 +31,11 @@ class PckMeasure:
         counts[:, list(self.metric.scored)] = 1
         norms = label['norm'][:, None]
         known = ~np.isnan(norms)
-        return (label['gt'], np.where(known, norms, 1.) * np.ones_like(counts),
-                counts * label['visible'] * known)
+        return (
+            label['gt'],
+            np.where(known, norms, 1.0) * np.ones_like(counts),
+            counts * label['visible'] * known,
+        )
 
     def credit(self, distances: np.ndarray) -> np.ndarray:
         """Return 1 for distances within the threshold."""
@@ -56,8 +59,10 @@ class SimilarityMeasure:
         """As :meth:`PckMeasure.labels`."""
         area = (sample.get('raw_ann_info') or {}).get('area')
         if area is None:
-            raise InputError('calibration on COCO needs annotated persons, not detections: set '
-                             'val_dataloader.dataset.bbox_file=None')
+            raise InputError(
+                'calibration on COCO needs annotated persons, not detections: set '
+                'val_dataloader.dataset.bbox_file=None'
+            )
         truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
         visible = to_array(sample['gt_instances']['keypoints_visible'])
         visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)
@@ -67,4 +72,4 @@ class SimilarityMeasure:
 
     def credit(self, distances: np.ndarray) -> np.ndarray:
         """Return the similarity."""
-        return np.exp(-distances**2 / 2)
+        return np.exp(-(distances**2) / 2)

@@ -6,6 +6,7 @@ Predictions and ground truth are compared in the coordinates
 they come in: pair ``PCKhAUC`` with ``ZeroBasedMpiiDataset`` (MMPose's ``MpiiDataset`` keeps joints
 1-based, which its own ``MpiiPCKAccuracy`` makes up for by adding 1 to predictions).
 """
+
 from __future__ import annotations
 
 import json
@@ -18,9 +19,8 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
-from mspose_plugin.errors import InputError
-
-from . import pck
+from mspose_plugin.evaluation import pck
+from mspose_plugin.utils.errors import InputError
 
 
 class PckMetric(BaseMetric):
@@ -46,8 +46,14 @@ class PckMetric(BaseMetric):
     headline: str  # key of the metric that stands for the others
     scored: Sequence[int]  # the joints that it counts
 
-    def __init__(self, thr: float, curve_file: str | None = None, collect_device: str = 'cpu',
-                 prefix: str | None = None, collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        thr: float,
+        curve_file: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         """Check the threshold; see the class for the arguments."""
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         if not thr > 0:
@@ -82,12 +88,20 @@ class PckMetric(BaseMetric):
             for array in (pred, true):
                 pck.require_joints(array, self.joints, name)
             if pred.shape[:2] != true.shape[:2]:
-                raise InputError(f'{name} needs one prediction for each person of a sample '
-                                 f'(top-down): got {len(pred)} for {len(true)}')
+                raise InputError(
+                    f'{name} needs one prediction for each person of a sample '
+                    f'(top-down): got {len(pred)} for {len(true)}'
+                )
             visible = to_array(gt['keypoints_visible'])
             visible = visible.reshape(*true.shape[:2], -1)[..., 0] > 0
-            self.results.append(dict(pred=pred[..., :2], gt=true[..., :2], visible=visible,
-                                     norm=self.normalizer(gt, true, visible)))
+            self.results.append(
+                dict(
+                    pred=pred[..., :2],
+                    gt=true[..., :2],
+                    visible=visible,
+                    norm=self.normalizer(gt, true, visible),
+                )
+            )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Compute, log and write the metrics of all processes' results.
@@ -106,20 +120,32 @@ class PckMetric(BaseMetric):
             raise InputError(f'{name}: there is no person to evaluate; is the test set empty?')
         data = {key: np.concatenate([r[key] for r in results]) for key in results[0]}
         if not data['visible'].any():
-            raise InputError(f'{name}: none of the {len(data["visible"])} persons has a labelled '
-                             'joint; check ann_file')
+            raise InputError(
+                f'{name}: none of the {len(data["visible"])} persons has a labelled '
+                'joint; check ann_file'
+            )
         known = ~np.isnan(data['norm'])
         if not known.any():
             raise InputError(f'{name}: no person has the joints that the normaliser needs')
         if not known.all():
-            logger.warning('%s: left out %d of %d persons that lack a joint of the normaliser',
-                           name, (~known).sum(), len(known))
+            logger.warning(
+                '%s: left out %d of %d persons that lack a joint of the normaliser',
+                name,
+                (~known).sum(),
+                len(known),
+            )
             data = {key: value[known] for key, value in data.items()}
         distances = pck.normalized_distances(**data)
         curve = pck.pck_curve(distances, pck.threshold_grid(self.upper, (0.1, self.thr)))
         metrics = self.summarize(curve)
-        logger.info('%s@%g of %d persons, %d labelled joints, in percent\n%s', self.title,
-                    self.thr, len(distances), curve.labelled.sum(), self.table(curve, metrics))
+        logger.info(
+            '%s@%g of %d persons, %d labelled joints, in percent\n%s',
+            self.title,
+            self.thr,
+            len(distances),
+            curve.labelled.sum(),
+            self.table(curve, metrics),
+        )
         if self.curve_file:
             self.write_curve(curve, metrics)
         return metrics
@@ -127,10 +153,16 @@ class PckMetric(BaseMetric):
     def table(self, curve: pck.PckCurve, metrics: dict[str, float]) -> str:
         """Return the metrics and each joint's PCK and count as two plain text tables."""
         per_joint = curve.per_joint()[curve.index(self.thr)]
-        return '\n'.join([
-            *text_row(metrics, [f'{value:.2f}' for value in metrics.values()]),
-            *text_row(['joint', *self.joints], ['PCK', *(f'{value:.2f}' for value in per_joint)],
-                      ['labelled', *map(str, curve.labelled)])])
+        return '\n'.join(
+            [
+                *text_row(metrics, [f'{value:.2f}' for value in metrics.values()]),
+                *text_row(
+                    ['joint', *self.joints],
+                    ['PCK', *(f'{value:.2f}' for value in per_joint)],
+                    ['labelled', *map(str, curve.labelled)],
+                ),
+            ]
+        )
 
     def write_curve(self, curve: pck.PckCurve, metrics: dict[str, float]) -> None:
         """Write the per-joint curve to ``curve_file`` (``null`` stands for NaN)."""
@@ -139,7 +171,8 @@ class PckMetric(BaseMetric):
             thresholds=curve.thresholds.tolist(),
             joints={name: [none_if_nan(v) for v in values] for name, values in percent.items()},
             labelled=dict(zip(self.joints, curve.labelled.tolist(), strict=True)),
-            metrics={name: none_if_nan(value) for name, value in metrics.items()})
+            metrics={name: none_if_nan(value) for name, value in metrics.items()},
+        )
         path = Path(self.curve_file)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content) + '\n')
@@ -164,18 +197,25 @@ class PCKhAUC(PckMetric):
     title, joints, upper = 'PCKh', pck.MPII_JOINTS, 0.5
     headline, scored = 'PCKh', pck.MPII_SCORED
 
-    def __init__(self, thr: float = 0.5, curve_file: str | None = None,
-                 collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        thr: float = 0.5,
+        curve_file: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         """See the class."""
         super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the head sizes that the dataset read from its head-box file."""
         if 'head_size' not in gt:
-            raise InputError('PCKhAUC needs head sizes: give the test dataset headbox_file, e.g. '
-                             "headbox_file='data/mpii/annotations/mpii_gt_val.mat'; MPII's test "
-                             'set has no public labels, take MpiiSubmission for it')
+            raise InputError(
+                'PCKhAUC needs head sizes: give the test dataset headbox_file, e.g. '
+                "headbox_file='data/mpii/annotations/mpii_gt_val.mat'; MPII's test "
+                'set has no public labels, take MpiiSubmission for it'
+            )
         return to_array(gt['head_size']).reshape(-1).astype(np.float64)
 
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
@@ -203,9 +243,14 @@ class FlicPCK(PckMetric):
     title, joints, upper = 'FLIC PCK', pck.FLIC_JOINTS, 0.2
     headline, scored = 'PCK', range(len(pck.FLIC_JOINTS))
 
-    def __init__(self, thr: float = 0.2, curve_file: str | None = None,
-                 collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        thr: float = 0.2,
+        curve_file: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         """See the class."""
         super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
 
@@ -234,5 +279,7 @@ def text_row(*rows: Sequence[str]) -> list[str]:
     """Return the rows as lines with aligned columns."""
     columns = list(zip(*rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    return ['  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-            for row in rows]
+    return [
+        '  '.join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]

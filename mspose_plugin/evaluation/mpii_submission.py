@@ -20,6 +20,7 @@ The toolkit's figures: "Total" and AUC are :class:`~mspose_plugin.evaluation.PCK
 ``AUC``; its "Head" is the mean of head top and upper neck, where ``PCKhAUC``, like the published
 validation tables, has the head top alone.
 """
+
 from __future__ import annotations
 
 import copy
@@ -37,16 +38,17 @@ from mmpose.registry import METRICS
 from scipy.io import savemat
 
 from mspose_plugin.datasets.checks import read_mat
-from mspose_plugin.errors import InputError
-from mspose_plugin.matlab import struct_array
-from mspose_plugin.paths import check_writable_file
+from mspose_plugin.evaluation import pck
+from mspose_plugin.evaluation.metrics import to_array
+from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.matlab import struct_array
+from mspose_plugin.utils.paths import check_writable_file
 
-from . import pck
-from .metrics import to_array
-
-RELEASE_HELP = ('download mpii_human_pose_v1_u12_2.zip ("Annotations") from '
-                'http://human-pose.mpi-inf.mpg.de and name its mpii_human_pose_v1_u12_1.mat')
-TOLERANCE = 1.  # pixels between a person's centre and the release's objpos
+RELEASE_HELP = (
+    'download mpii_human_pose_v1_u12_2.zip ("Annotations") from '
+    'http://human-pose.mpi-inf.mpg.de and name its mpii_human_pose_v1_u12_1.mat'
+)
+TOLERANCE = 1.0  # pixels between a person's centre and the release's objpos
 
 
 @METRICS.register_module()
@@ -70,9 +72,14 @@ class MpiiSubmission(BaseMetric):
 
     default_prefix = ''  # no warning about a missing one
 
-    def __init__(self, out_file: str, release_file: str | None = None,
-                 collect_device: str = 'cpu', prefix: str | None = None,
-                 collect_dir: str | None = None) -> None:
+    def __init__(
+        self,
+        out_file: str,
+        release_file: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+        collect_dir: str | None = None,
+    ) -> None:
         """Check the files before anything is predicted; see the class for the arguments."""
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         check_writable_file(str(out_file), '.mat')
@@ -96,14 +103,22 @@ class MpiiSubmission(BaseMetric):
         for sample in data_samples:
             person = sample.get('raw_ann_info')
             if not isinstance(person, Mapping) or not {'image', 'center', 'scale'} <= person.keys():
-                raise InputError('MpiiSubmission needs the persons of ZeroBasedMpiiDataset with '
-                                 'test_mode=True, and id and raw_ann_info among the meta_keys of '
-                                 'PackPoseInputs')
+                raise InputError(
+                    'MpiiSubmission needs the persons of ZeroBasedMpiiDataset with '
+                    'test_mode=True, and id and raw_ann_info among the meta_keys of '
+                    'PackPoseInputs'
+                )
             keypoints = to_array(sample['pred_instances']['keypoints'])
             pck.require_joints(keypoints, pck.MPII_JOINTS, 'MpiiSubmission')
-            self.results.append(dict(id=sample['id'], image=person['image'],
-                                     center=person['center'], scale=person['scale'],
-                                     keypoints=keypoints[0, :, :2].astype(np.float64) + 1))
+            self.results.append(
+                dict(
+                    id=sample['id'],
+                    image=person['image'],
+                    center=person['center'],
+                    scale=person['scale'],
+                    keypoints=keypoints[0, :, :2].astype(np.float64) + 1,
+                )
+            )
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Write the file.
@@ -124,24 +139,35 @@ class MpiiSubmission(BaseMetric):
         images = copy.deepcopy(self.release) or images_of(people)
         if self.release_file:
             place_persons(images, people, self.release_file)
-        left = sum(rect['scored'] and 'keypoints' not in rect
-                   for rects in images.values() for rect in rects)
+        left = sum(
+            rect['scored'] and 'keypoints' not in rect
+            for rects in images.values()
+            for rect in rects
+        )
         stream = io.BytesIO()
         savemat(stream, dict(pred=to_struct(images)), do_compression=True)
         try:
             fileio.put(stream.getvalue(), self.out_file)
         except OSError as e:
-            raise InputError(f'MpiiSubmission: out_file {self.out_file} cannot be written '
-                             f'({e.strerror}); name another one') from e
+            raise InputError(
+                f'MpiiSubmission: out_file {self.out_file} cannot be written '
+                f'({e.strerror}); name another one'
+            ) from e
         logger = MMLogger.get_current_instance()
-        logger.info(f'{self.out_file}: {len(people)} persons in {len(images)} images, in the order '
-                    f'of {self.release_file or "the annotation file"}')
+        logger.info(
+            f'{self.out_file}: {len(people)} persons in {len(images)} images, in the order '
+            f'of {self.release_file or "the annotation file"}'
+        )
         if not self.release_file:
-            logger.warning("MpiiSubmission: MPII's benchmark expects the order of its own release; "
-                           f'set release_file ({RELEASE_HELP})')
+            logger.warning(
+                "MpiiSubmission: MPII's benchmark expects the order of its own release; "
+                f'set release_file ({RELEASE_HELP})'
+            )
         if left:
-            logger.warning(f'{self.out_file}: {left} persons that the benchmark scores have no '
-                           'prediction and will count as missed')
+            logger.warning(
+                f'{self.out_file}: {left} persons that the benchmark scores have no '
+                'prediction and will count as missed'
+            )
         return {}
 
 
@@ -158,21 +184,30 @@ def read_release(path: str) -> dict[str, list[dict]]:
     Raises:
         InputError: not such a file.
     """
-    content = read_mat(path, 'RELEASE', "MPII's release (release_file)", RELEASE_HELP,
-                       struct_as_record=False)
+    content = read_mat(
+        path, 'RELEASE', "MPII's release (release_file)", RELEASE_HELP, struct_as_record=False
+    )
     try:
         release = content['RELEASE'].item()
         test = np.flatnonzero(release.img_train.ravel() == 0)
         annolist, single = release.annolist.ravel(), release.single_person.ravel()
-        images = {str(annolist[i].image.item().name.item()): [
-            _rectangle(rect, number in single[i].ravel())
-            for number, rect in enumerate(annolist[i].annorect.ravel(), start=1)] for i in test}
+        images = {
+            str(annolist[i].image.item().name.item()): [
+                _rectangle(rect, number in single[i].ravel())
+                for number, rect in enumerate(annolist[i].annorect.ravel(), start=1)
+            ]
+            for i in test
+        }
     except (AttributeError, IndexError, TypeError, ValueError) as e:
-        raise InputError(f'{path}: RELEASE lacks annolist with image names and annorect, img_train '
-                         f'or single_person ({e}); {RELEASE_HELP}') from e
+        raise InputError(
+            f'{path}: RELEASE lacks annolist with image names and annorect, img_train '
+            f'or single_person ({e}); {RELEASE_HELP}'
+        ) from e
     if not images or len(images) != len(test):
-        raise InputError(f'{path}: RELEASE has {len(test)} test images with {len(images)} '
-                         f'different names; {RELEASE_HELP}')
+        raise InputError(
+            f'{path}: RELEASE has {len(test)} test images with {len(images)} '
+            f'different names; {RELEASE_HELP}'
+        )
     return images
 
 
@@ -181,8 +216,11 @@ def _rectangle(rect: Any, scored: bool) -> dict[str, Any]:
     if not position.size:  # the toolkit passes it over, too
         return dict(objpos=None, scale=None, scored=False)
     at = position.item()
-    return dict(objpos=np.array([at.x.item(), at.y.item()], dtype=np.float64),
-                scale=float(rect.scale.item()), scored=bool(scored))
+    return dict(
+        objpos=np.array([at.x.item(), at.y.item()], dtype=np.float64),
+        scale=float(rect.scale.item()),
+        scored=bool(scored),
+    )
 
 
 def place_persons(images: dict[str, list[dict]], people: Sequence[dict], path: str) -> None:
@@ -202,9 +240,11 @@ def place_persons(images: dict[str, list[dict]], people: Sequence[dict], path: s
         rect = rects[int(np.argmin(away))] if away and min(away) <= TOLERANCE else None
         if rect is None or 'keypoints' in rect:
             what = 'belongs to another person already' if rect else 'is not among its test persons'
-            raise InputError(f'{path}: person {person["id"]} of the annotation file '
-                             f'({person["image"]}, center {list(person["center"])}) {what}; '
-                             'take the annotation file of MPII\'s test set, mpii_test.json')
+            raise InputError(
+                f'{path}: person {person["id"]} of the annotation file '
+                f'({person["image"]}, center {list(person["center"])}) {what}; '
+                'take the annotation file of MPII\'s test set, mpii_test.json'
+            )
         rect['keypoints'] = person['keypoints']
 
 
@@ -212,24 +252,48 @@ def images_of(people: Sequence[dict]) -> dict[str, list[dict]]:
     """Return the persons by image, in order, as :func:`read_release` returns rectangles."""
     images: dict[str, list[dict]] = {}
     for person in people:
-        images.setdefault(person['image'], []).append(dict(
-            objpos=np.asarray(person['center'], dtype=np.float64), scale=float(person['scale']),
-            scored=True, keypoints=person['keypoints']))
+        images.setdefault(person['image'], []).append(
+            dict(
+                objpos=np.asarray(person['center'], dtype=np.float64),
+                scale=float(person['scale']),
+                scored=True,
+                keypoints=person['keypoints'],
+            )
+        )
     return images
 
 
 def to_struct(images: Mapping[str, Sequence[dict]]) -> np.ndarray:
     """Return MATLAB's struct array ``pred`` ``[1, images]`` for :func:`scipy.io.savemat`."""
     nothing = np.zeros((0, 0))
-    return struct_array([dict(
-        image=dict(name=PurePath(name).name),
-        annorect=struct_array([dict(
-            scale=nothing if rect['objpos'] is None else rect['scale'],
-            objpos=nothing if rect['objpos'] is None else dict(
-                x=rect['objpos'][0], y=rect['objpos'][1]),
-            annopoints=dict(point=struct_array([
-                dict(x=x, y=y, id=float(k))
-                for k, (x, y) in enumerate(rect['keypoints'].tolist())]))
-            if 'keypoints' in rect else nothing) for rect in rects]) if rects else nothing)
-        for name, rects in images.items()])
-
+    return struct_array(
+        [
+            dict(
+                image=dict(name=PurePath(name).name),
+                annorect=struct_array(
+                    [
+                        dict(
+                            scale=nothing if rect['objpos'] is None else rect['scale'],
+                            objpos=nothing
+                            if rect['objpos'] is None
+                            else dict(x=rect['objpos'][0], y=rect['objpos'][1]),
+                            annopoints=dict(
+                                point=struct_array(
+                                    [
+                                        dict(x=x, y=y, id=float(k))
+                                        for k, (x, y) in enumerate(rect['keypoints'].tolist())
+                                    ]
+                                )
+                            )
+                            if 'keypoints' in rect
+                            else nothing,
+                        )
+                        for rect in rects
+                    ]
+                )
+                if rects
+                else nothing,
+            )
+            for name, rects in images.items()
+        ]
+    )

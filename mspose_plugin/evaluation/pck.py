@@ -10,6 +10,7 @@ https://bensapp.github.io/flic-dataset.html) by the torso. Both official toolkit
 Every distance is computed once and sorted once into the bins between thresholds; a cumulative sum
 over the bins is the whole curve, so the area under it costs no more than one point of it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -17,19 +18,57 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
-MPII_JOINTS = ('rank', 'rkne', 'rhip', 'lhip', 'lkne', 'lank', 'pelvis', 'thorax', 'neck', 'head',
-               'rwri', 'relb', 'rsho', 'lsho', 'lelb', 'lwri')
+MPII_JOINTS = (
+    'rank',
+    'rkne',
+    'rhip',
+    'lhip',
+    'lkne',
+    'lank',
+    'pelvis',
+    'thorax',
+    'neck',
+    'head',
+    'rwri',
+    'relb',
+    'rsho',
+    'lsho',
+    'lelb',
+    'lwri',
+)
 MPII_GROUPS: Mapping[str, Sequence[int]] = {
-    'Head': (9, ), 'Shoulder': (12, 13), 'Elbow': (11, 14), 'Wrist': (10, 15),
-    'Hip': (2, 3), 'Knee': (1, 4), 'Ankle': (0, 5)}
+    'Head': (9,),
+    'Shoulder': (12, 13),
+    'Elbow': (11, 14),
+    'Wrist': (10, 15),
+    'Hip': (2, 3),
+    'Knee': (1, 4),
+    'Ankle': (0, 5),
+}
 MPII_SCORED = tuple(k for k in range(16) if k not in (6, 7))  # without pelvis and thorax
-FLIC_JOINTS = ('lsho', 'lelb', 'lwri', 'rsho', 'relb', 'rwri', 'lhip', 'rhip', 'leye', 'reye',
-               'nose')
+FLIC_JOINTS = (
+    'lsho',
+    'lelb',
+    'lwri',
+    'rsho',
+    'relb',
+    'rwri',
+    'lhip',
+    'rhip',
+    'leye',
+    'reye',
+    'nose',
+)
 FLIC_GROUPS: Mapping[str, Sequence[int]] = {
-    'Shoulder': (0, 3), 'Elbow': (1, 4), 'Wrist': (2, 5), 'Hip': (6, 7), 'Eye': (8, 9),
-    'Nose': (10, )}
+    'Shoulder': (0, 3),
+    'Elbow': (1, 4),
+    'Wrist': (2, 5),
+    'Hip': (6, 7),
+    'Eye': (8, 9),
+    'Nose': (10,),
+}
 FLIC_TORSO = (0, 7)  # left shoulder, right hip
 
 
@@ -49,14 +88,14 @@ class PckCurve(NamedTuple):
     def per_joint(self) -> np.ndarray:
         """Return PCK in percent ``[T, K]``; NaN where a joint is never labelled."""
         out = np.full(self.hits.shape, np.nan)
-        return np.divide(100. * self.hits, self.labelled, out=out, where=self.labelled > 0)
+        return np.divide(100.0 * self.hits, self.labelled, out=out, where=self.labelled > 0)
 
     def weighted(self, joints: Sequence[int]) -> np.ndarray:
         """Return PCK in percent ``[T]`` over all labelled instances of ``joints`` (or NaN)."""
         joints = list(joints)
         total = self.labelled[joints].sum()
         hits = self.hits[:, joints].sum(axis=1)
-        return 100. * hits / total if total else np.full(len(hits), np.nan)
+        return 100.0 * hits / total if total else np.full(len(hits), np.nan)
 
     def mean(self, joints: Sequence[int]) -> np.ndarray:
         """Return the plain mean ``[T]`` of the PCK of those ``joints`` that are labelled."""
@@ -82,8 +121,9 @@ def threshold_grid(upper: float, extra: Sequence[float] = ()) -> np.ndarray:
     return np.unique(np.concatenate([grid, np.asarray(extra, dtype=float)]))
 
 
-def normalized_distances(pred: np.ndarray, gt: np.ndarray, visible: np.ndarray,
-                         norm: np.ndarray) -> np.ndarray:
+def normalized_distances(
+    pred: np.ndarray, gt: np.ndarray, visible: np.ndarray, norm: np.ndarray
+) -> np.ndarray:
     """Divide the distance between prediction and ground truth by each person's normaliser.
 
     Args:
@@ -102,21 +142,27 @@ def normalized_distances(pred: np.ndarray, gt: np.ndarray, visible: np.ndarray,
     pred, gt = np.asarray(pred, dtype=np.float64), np.asarray(gt, dtype=np.float64)
     visible, norm = np.asarray(visible) > 0, np.asarray(norm, dtype=np.float64)
     if gt.ndim != 3 or gt.shape[-1] != 2 or pred.shape != gt.shape:
-        raise InputError('PCK needs predictions and ground truth of one shape [N, K, 2]; '
-                         f'got {pred.shape} and {gt.shape}')
+        raise InputError(
+            'PCK needs predictions and ground truth of one shape [N, K, 2]; '
+            f'got {pred.shape} and {gt.shape}'
+        )
     if visible.shape != gt.shape[:2] or norm.shape != gt.shape[:1]:
-        raise InputError(f'PCK needs visibility [N, K] and normaliser [N] for {gt.shape[:2]}; '
-                         f'got {visible.shape} and {norm.shape}')
+        raise InputError(
+            f'PCK needs visibility [N, K] and normaliser [N] for {gt.shape[:2]}; '
+            f'got {visible.shape} and {norm.shape}'
+        )
     if not len(gt):
         raise InputError('PCK: there is no person to evaluate; is the test set empty?')
     bad = np.flatnonzero(~(np.isfinite(norm) & (norm > 0)))
     if len(bad):
-        raise InputError(f'PCK: {len(bad)} person(s) without a positive normaliser (head or torso '
-                         f'size), the first is number {bad[0]} with {norm[bad[0]]}')
+        raise InputError(
+            f'PCK: {len(bad)} person(s) without a positive normaliser (head or torso '
+            f'size), the first is number {bad[0]} with {norm[bad[0]]}'
+        )
     if not np.isfinite(gt[visible]).all():
         raise InputError('PCK: a joint that is marked as labelled has no finite position')
     with np.errstate(invalid='ignore', over='ignore'):
-        distances = np.sqrt(((pred - gt)**2).sum(axis=-1)) / norm[:, None]
+        distances = np.sqrt(((pred - gt) ** 2).sum(axis=-1)) / norm[:, None]
     distances[np.isnan(distances)] = np.inf
     distances[~visible] = np.nan
     return distances
@@ -140,12 +186,14 @@ def pck_curve(distances: np.ndarray, thresholds: np.ndarray) -> PckCurve:
     bins = np.searchsorted(thresholds, distances, side='left')
     cells = (bins * num_joints + np.arange(num_joints)).ravel()
     counts = np.bincount(cells, minlength=num_bins * num_joints).reshape(num_bins, num_joints)
-    return PckCurve(thresholds, counts[:-1].cumsum(axis=0),
-                    (~np.isnan(distances)).sum(axis=0))
+    return PckCurve(thresholds, counts[:-1].cumsum(axis=0), (~np.isnan(distances)).sum(axis=0))
 
 
-def group_means(curve: PckCurve, groups: Mapping[str, Sequence[int]], thr: float,
-                ) -> dict[str, float]:
+def group_means(
+    curve: PckCurve,
+    groups: Mapping[str, Sequence[int]],
+    thr: float,
+) -> dict[str, float]:
     """Return left/right means in percent at ``thr`` under the groups' names (NaN: no label)."""
     row = curve.index(thr)
     return {name: float(curve.mean(joints)[row]) for name, joints in groups.items()}
@@ -155,16 +203,19 @@ def pckh_summary(curve: PckCurve, thr: float = 0.5) -> dict[str, float]:
     """Summarise a curve over MPII's 16 joints; see :func:`pckh` for the keys."""
     weighted, mean = curve.weighted(MPII_SCORED), curve.mean(MPII_SCORED)
     row = curve.index(thr)
-    return {**group_means(curve, MPII_GROUPS, thr),
-            'PCKh': float(weighted[row]),
-            'PCKh-mean': float(mean[row]),
-            'PCKh@0.1': float(weighted[curve.index(0.1)]),
-            'AUC': curve.area(weighted, 0.5),
-            'AUC-mean': curve.area(mean, 0.5)}
+    return {
+        **group_means(curve, MPII_GROUPS, thr),
+        'PCKh': float(weighted[row]),
+        'PCKh-mean': float(mean[row]),
+        'PCKh@0.1': float(weighted[curve.index(0.1)]),
+        'AUC': curve.area(weighted, 0.5),
+        'AUC-mean': curve.area(mean, 0.5),
+    }
 
 
-def pckh(pred: np.ndarray, gt: np.ndarray, head_size: np.ndarray, visible: np.ndarray,
-         thr: float = 0.5) -> dict[str, float]:
+def pckh(
+    pred: np.ndarray, gt: np.ndarray, head_size: np.ndarray, visible: np.ndarray, thr: float = 0.5
+) -> dict[str, float]:
     """Compute MPII's PCKh table and the area under its curve.
 
     Args:
@@ -193,15 +244,18 @@ def pckh(pred: np.ndarray, gt: np.ndarray, head_size: np.ndarray, visible: np.nd
 def flic_summary(curve: PckCurve, thr: float = 0.2) -> dict[str, float]:
     """Summarise a curve over FLIC's 11 joints; see :func:`flic_pck` for the keys."""
     weighted = curve.weighted(range(len(FLIC_JOINTS)))
-    return {**group_means(curve, FLIC_GROUPS, thr),
-            'PCK': float(weighted[curve.index(thr)]),
-            'AUC': curve.area(weighted, 0.2),
-            'AUC-Elbow': curve.area(curve.mean(FLIC_GROUPS['Elbow']), 0.2),
-            'AUC-Wrist': curve.area(curve.mean(FLIC_GROUPS['Wrist']), 0.2)}
+    return {
+        **group_means(curve, FLIC_GROUPS, thr),
+        'PCK': float(weighted[curve.index(thr)]),
+        'AUC': curve.area(weighted, 0.2),
+        'AUC-Elbow': curve.area(curve.mean(FLIC_GROUPS['Elbow']), 0.2),
+        'AUC-Wrist': curve.area(curve.mean(FLIC_GROUPS['Wrist']), 0.2),
+    }
 
 
-def flic_pck(pred: np.ndarray, gt: np.ndarray, visible: np.ndarray,
-             thr: float = 0.2) -> dict[str, float]:
+def flic_pck(
+    pred: np.ndarray, gt: np.ndarray, visible: np.ndarray, thr: float = 0.2
+) -> dict[str, float]:
     """Compute FLIC's PCK table, normalised by the true |left shoulder - right hip|.
 
     Args:
@@ -222,11 +276,13 @@ def flic_pck(pred: np.ndarray, gt: np.ndarray, visible: np.ndarray,
     require_joints(gt, FLIC_JOINTS, 'FLIC PCK')
     norm = np.linalg.norm(gt[:, FLIC_TORSO[0]] - gt[:, FLIC_TORSO[1]], axis=-1)
     distances = normalized_distances(pred, gt, visible, norm)
-    return flic_summary(pck_curve(distances, threshold_grid(0.2, (thr, ))), thr)
+    return flic_summary(pck_curve(distances, threshold_grid(0.2, (thr,))), thr)
 
 
 def require_joints(array: np.ndarray, names: Sequence[str], what: str) -> None:
     """Raise :class:`InputError` unless the second axis of ``array`` has one entry per name."""
     if np.ndim(array) < 2 or np.shape(array)[1] != len(names):
-        raise InputError(f'{what} needs the {len(names)} joints {" ".join(names)}; '
-                         f'got keypoints of shape {np.shape(array)}')
+        raise InputError(
+            f'{what} needs the {len(names)} joints {" ".join(names)}; '
+            f'got keypoints of shape {np.shape(array)}'
+        )

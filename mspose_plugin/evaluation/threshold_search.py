@@ -14,6 +14,7 @@ testing runs (:meth:`ConditionalTesting.run`), on one half of the images:
 What helps most is the gain in accuracy that is certain (``CERTAINTY`` standard errors below the
 measured one, over images) for each extra pass through the network.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,9 +28,9 @@ from scipy.sparse import csr_array
 from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting, Outcome
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
-AGREEMENTS = (0., 0.02, 0.05, 0.1)
+AGREEMENTS = (0.0, 0.02, 0.05, 0.1)
 SCORE_QUANTILES = (0.25, 0.5, 0.75)
-CERTAINTY = 3.  # of the best of some thousand settings two standard errors would say little
+CERTAINTY = 3.0  # of the best of some thousand settings two standard errors would say little
 AIMS = ('per-pass', 'gain')
 
 
@@ -67,28 +68,39 @@ class Recording:
     def part(self, persons: np.ndarray) -> Recording:
         """Return the recording of some persons ``[n]`` (bool or indices)."""
         return replace(
-            self, keypoints=self.keypoints[:, persons], scores=self.scores[:, persons],
-            **{name: getattr(self, name)[persons]
-               for name in ('sides', 'images', 'truth', 'norms', 'weights')})
+            self,
+            keypoints=self.keypoints[:, persons],
+            scores=self.scores[:, persons],
+            **{
+                name: getattr(self, name)[persons]
+                for name in ('sides', 'images', 'truth', 'norms', 'weights')
+            },
+        )
 
     def halves(self, seed: int) -> Iterator[Recording]:
         """Split at random; persons of one image stay together."""
         images = np.unique(self.images)
-        chosen = np.random.default_rng(seed).permutation(images)[:(len(images) + 1) // 2]
+        chosen = np.random.default_rng(seed).permutation(images)[: (len(images) + 1) // 2]
         first = np.isin(self.images, chosen)
         yield from (self.part(first), self.part(~first))
 
     def replay(self, chosen: Sequence[int], **options: Any) -> Outcome:
         """Test conditionally with the perturbations ``chosen``; see :class:`ConditionalTesting`."""
-        cfg, at = ConditionalTesting(perturbations=self.perturbations[list(chosen)],
-                                     **options), 1 + np.asarray(chosen, int)
-        return cfg.run(self.keypoints[0], self.scores[0], self.sides, self._made[:, at - 1],
-                       lambda who, which: (self.keypoints[at[which], who],
-                                           self.scores[at[which], who]))
+        cfg, at = (
+            ConditionalTesting(perturbations=self.perturbations[list(chosen)], **options),
+            1 + np.asarray(chosen, int),
+        )
+        return cfg.run(
+            self.keypoints[0],
+            self.scores[0],
+            self.sides,
+            self._made[:, at - 1],
+            lambda who, which: (self.keypoints[at[which], who], self.scores[at[which], who]),
+        )
 
     def points(self, keypoints: np.ndarray) -> np.ndarray:
         """Return the share of the accuracy, in percent, that each keypoint gives ``[N, K]``."""
-        distances = np.sqrt(((keypoints.astype(np.float64) - self.truth)**2).sum(axis=-1))
+        distances = np.sqrt(((keypoints.astype(np.float64) - self.truth) ** 2).sum(axis=-1))
         return 100 * self._shares * self.credit(distances / self.norms)
 
     @cached_property
@@ -122,8 +134,9 @@ class Recording:
         error = np.sqrt((rest**2).sum(axis=0) * len(rest) / max(len(rest) - 1, 1))
         return gain - CERTAINTY * error
 
-    def interval(self, gains: np.ndarray, confidence: float, seed: int,
-                 samples: int = 1000) -> tuple[float, float]:
+    def interval(
+        self, gains: np.ndarray, confidence: float, seed: int, samples: int = 1000
+    ) -> tuple[float, float]:
         """Return the bootstrap interval, over images, of the sum of ``gains`` ``[N]``."""
         images, count = self._members @ gains, self._members.shape[0]
         drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), samples)
@@ -157,8 +170,9 @@ class Search:
         max_passes: network passes of a person, mean, that a setting may take. Default: no limit.
     """
 
-    def __init__(self, recording: Recording, aim: str = 'per-pass',
-                 max_passes: float = np.inf) -> None:
+    def __init__(
+        self, recording: Recording, aim: str = 'per-pass', max_passes: float = np.inf
+    ) -> None:
         """Find the levels of tau_c and what lies below each."""
         self.recording, self.aim = recording, aim
         self.max_extra = max_passes - recording.passes
@@ -167,9 +181,10 @@ class Search:
         for k, counts in enumerate(((recording.weights > 0) & np.isfinite(scores)).T):
             if counts.any():
                 levels = np.quantile(scores[counts, k], SHARES, method='midpoint')
-                self.levels[k, 1:] = [max(float(f'{level:.6g}'), 0.) for level in levels]
+                self.levels[k, 1:] = [max(float(f'{level:.6g}'), 0.0) for level in levels]
         self.below = np.stack(  # [N, L, K]
-            [ConditionalTesting(level).below(scores) for level in self.levels.T], axis=1)
+            [ConditionalTesting(level).below(scores) for level in self.levels.T], axis=1
+        )
 
     def best(self) -> Setting:
         """Return the best setting found; its value is not positive where nothing is certain."""
@@ -185,7 +200,8 @@ class Search:
         """Add perturbations one by one, until two in a row have not helped."""
         top, chosen = None, ()
         while len(chosen) < len(self.recording.perturbations) and (
-                top is None or len(chosen) < len(top.chosen) + 2):
+            top is None or len(chosen) < len(top.chosen) + 2
+        ):
             rest = set(range(len(self.recording.perturbations))) - set(chosen)
             step = max((self._fit((*chosen, one), agreement) for one in sorted(rest)), key=_value)
             chosen, top = step.chosen, max(top or step, self._stop_early(step), key=_value)
@@ -202,7 +218,7 @@ class Search:
             top = max(top, Setting(setting.chosen, options, float(value)), key=_value)
         return top
 
-    def _fit(self, chosen: tuple[int, ...], agreement: float, tau_s: float = 0.) -> Setting:
+    def _fit(self, chosen: tuple[int, ...], agreement: float, tau_s: float = 0.0) -> Setting:
         """Choose tau_c for perturbations that are all tried in one round.
 
         What the trials of a keypoint are fused to then depends on no threshold, and the gain of
@@ -215,8 +231,9 @@ class Search:
         trials = (self.below.any(axis=2) * out.trials[:, None]).mean(axis=0)
         values = self._worth((gains[:, None] * self.below).sum(axis=2), trials)
         best = values.argmax()
-        return Setting(chosen, dict(thresholds=self.levels[:, best], **options),
-                       float(values[best]))
+        return Setting(
+            chosen, dict(thresholds=self.levels[:, best], **options), float(values[best])
+        )
 
     def _worth(self, gains: np.ndarray, trials: np.ndarray) -> np.ndarray:
         """Return the value of settings.

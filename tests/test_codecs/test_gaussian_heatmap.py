@@ -1,4 +1,5 @@
 """Gaussian targets against brute force and MMPose's; published readings of a peak, cell by cell."""
+
 import math
 
 import cv2
@@ -10,14 +11,15 @@ from mmpose.codecs.utils.post_processing import get_heatmap_maximum
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import KEYPOINT_CODECS
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 INPUT, HEATMAP = (192, 256), (48, 64)
 
 
 def codec(sigma=2, **options):
-    return KEYPOINT_CODECS.build(dict(
-        type='GaussianHeatmap', input_size=INPUT, heatmap_size=HEATMAP, sigma=sigma, **options))
+    return KEYPOINT_CODECS.build(
+        dict(type='GaussianHeatmap', input_size=INPUT, heatmap_size=HEATMAP, sigma=sigma, **options)
+    )
 
 
 def persons(count=20, keypoints=17, margin=40, seed=0):
@@ -54,7 +56,7 @@ def brute_force(cell, sigma, unbiased):
     for y in range(height):
         for x in range(width):
             if abs(x - x0) <= 3 * sigma and abs(y - y0) <= 3 * sigma:
-                heatmap[y, x] = math.exp(-((x - x0)**2 + (y - y0)**2) / (2 * sigma**2))
+                heatmap[y, x] = math.exp(-((x - x0) ** 2 + (y - y0) ** 2) / (2 * sigma**2))
     return heatmap
 
 
@@ -62,7 +64,7 @@ def brute_force(cell, sigma, unbiased):
 @pytest.mark.parametrize('offset', [0, 0.375, 0.5])
 @pytest.mark.parametrize('unbiased', [False, True])
 def test_targets_are_centred_for_every_sigma(sigma, offset, unbiased):
-    cells = np.array([[0.01, 0], [.23, 63.33], [47.41, .37], [20.63, 30.29], [3.31, 2.83]])
+    cells = np.array([[0.01, 0], [0.23, 63.33], [47.41, 0.37], [20.63, 30.29], [3.31, 2.83]])
     keypoints = ((cells + offset) * 4).astype(np.float32)[None]
     heatmaps = codec(sigma, cell_offset=offset, unbiased=unbiased).encode(keypoints)['heatmaps']
     for heatmap, cell in zip(heatmaps, cells):
@@ -128,8 +130,18 @@ def random_heatmaps(seed=0, count=60):
             heatmaps = np.round(heatmaps)  # many ties
         heatmaps[0] = 0
         heatmaps[1] = -np.abs(heatmaps[1])
-        for k, (y, x) in enumerate([(0, 0), (0, 9), (height - 1, 9), (9, 0), (9, width - 1),
-                                    (1, 1), (height - 2, width - 2), (height - 1, width - 1)]):
+        for k, (y, x) in enumerate(
+            [
+                (0, 0),
+                (0, 9),
+                (height - 1, 9),
+                (9, 0),
+                (9, width - 1),
+                (1, 1),
+                (height - 2, width - 2),
+                (height - 1, width - 1),
+            ]
+        ):
             heatmaps[k + 2, y, x] = 9
         yield heatmaps
 
@@ -137,16 +149,19 @@ def random_heatmaps(seed=0, count=60):
 def bearpaw(heatmap):
     """Cell of a peak and the quarter, in 1-based cells as bearpaw/pytorch-pose counts them."""
     height, width = heatmap.shape
-    best, px, py = 0., 0, 0
+    best, px, py = 0.0, 0, 0
     for y in range(height):
         for x in range(width):
             if heatmap[y, x] > best:
                 best, px, py = heatmap[y, x], x + 1, y + 1
     place = [float(px), float(py)]
     if 1 < px < width and 1 < py < height:
-        for axis, (after, before) in enumerate([
+        for axis, (after, before) in enumerate(
+            [
                 (heatmap[py - 1, px], heatmap[py - 1, px - 2]),
-                (heatmap[py, px - 1], heatmap[py - 2, px - 1])]):
+                (heatmap[py, px - 1], heatmap[py - 2, px - 1]),
+            ]
+        ):
             place[axis] += 0.25 * (int(after > before) - int(after < before))
     return place
 
@@ -218,9 +233,15 @@ def test_second_peak_is_cpn_s():
         assert np.array_equal(heatmaps, before)
 
 
-@pytest.mark.parametrize('options', [
-    {}, dict(refine='quarter'), dict(refine='second_peak', blur_kernel_size=21),
-    dict(refine='dark', blur_kernel_size=11)])
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        dict(refine='quarter'),
+        dict(refine='second_peak', blur_kernel_size=21),
+        dict(refine='dark', blur_kernel_size=11),
+    ],
+)
 def test_nothing_positive_is_no_place(options):
     it = codec(cell_offset=0.5, **options)
     with np.errstate(all='raise'):
@@ -231,17 +252,22 @@ def test_nothing_positive_is_no_place(options):
 # ---------------------------------------------------------------- flip
 
 
-@pytest.mark.parametrize('offset, shift, off', [
-    (0.375, False, 0), (0, True, 0.25), (0, False, -0.75), (0.5, False, 0.25)])
+@pytest.mark.parametrize(
+    'offset, shift, off',
+    [(0.375, False, 0), (0, True, 0.25), (0, False, -0.75), (0.5, False, 0.25)],
+)
 def test_which_offset_needs_no_shift_in_a_flip_test(offset, shift, off):
     """The mirrored prediction, flipped back, lies ``off`` cells right of the plain one."""
     width, stride = INPUT[0], 4
     it = codec(3, cell_offset=offset, unbiased=True)
-    plain = np.array([[[90.3, 100.]]], np.float32)
+    plain = np.array([[[90.3, 100.0]]], np.float32)
     mirrored = plain.copy()
     mirrored[..., 0] = width - 1 - plain[..., 0]  # as images are mirrored
-    back = flip_heatmaps(torch.from_numpy(it.encode(mirrored)['heatmaps'])[None],
-                         flip_indices=[0], shift_heatmap=shift)[0].numpy()
+    back = flip_heatmaps(
+        torch.from_numpy(it.encode(mirrored)['heatmaps'])[None],
+        flip_indices=[0],
+        shift_heatmap=shift,
+    )[0].numpy()
 
     def centre(heatmap):
         return (heatmap.sum(0) * np.arange(heatmap.shape[1])).sum() / heatmap.sum()
@@ -255,11 +281,17 @@ def test_which_offset_needs_no_shift_in_a_flip_test(offset, shift, off):
 # ---------------------------------------------------------------- arguments
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(refine='third'), "refine is 'third'; expected None, 'quarter', 'second_peak', 'dark'"),
-    (dict(refine='dark'), "refine='dark' needs an odd blur_kernel_size of 3 or more, not 0"),
-    (dict(refine='second_peak', blur_kernel_size=20), 'odd blur_kernel_size'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (
+            dict(refine='third'),
+            "refine is 'third'; expected None, 'quarter', 'second_peak', 'dark'",
+        ),
+        (dict(refine='dark'), "refine='dark' needs an odd blur_kernel_size of 3 or more, not 0"),
+        (dict(refine='second_peak', blur_kernel_size=20), 'odd blur_kernel_size'),
+    ],
+)
 def test_arguments(options, words):
     with pytest.raises(InputError, match=words):
         codec(**options)

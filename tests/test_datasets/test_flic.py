@@ -1,4 +1,5 @@
 """FLIC from both formats: conventions, boxes, splits and messages."""
+
 import logging
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from scipy.io import savemat
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets import FlicDataset
 from mspose_plugin.datasets.flic import COLUMNS, MIRRORED, to_observer_centric
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 init_default_scope('mmpose')  # where a pipeline's step names are looked up
 
@@ -21,8 +22,22 @@ SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'flic'
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f'real annotations not at {SHARED}')
 
 N = 6
-FRONT = np.array([[300, 200], [320, 280], [310, 340], [200, 200], [180, 280], [190, 340],
-                  [280, 400], [215, 395], [262, 120], [238, 120], [250, 130]], dtype=float)
+FRONT = np.array(
+    [
+        [300, 200],
+        [320, 280],
+        [310, 340],
+        [200, 200],
+        [180, 280],
+        [190, 340],
+        [280, 400],
+        [215, 395],
+        [262, 120],
+        [238, 120],
+        [250, 130],
+    ],
+    dtype=float,
+)
 
 
 def people():
@@ -35,15 +50,37 @@ def people():
 def write_mat(path, joints=None, **changes):
     """Write the original format; persons 0 to 3 train, the others test."""
     joints = people() if joints is None else joints
-    examples = np.zeros(len(joints), dtype=[(name, object) for name in (
-        'poselet_hit_idx', 'moviename', 'coords', 'filepath', 'imgdims', 'currframe', 'torsobox',
-        'istrain', 'istest')])
+    examples = np.zeros(
+        len(joints),
+        dtype=[
+            (name, object)
+            for name in (
+                'poselet_hit_idx',
+                'moviename',
+                'coords',
+                'filepath',
+                'imgdims',
+                'currframe',
+                'torsobox',
+                'istrain',
+                'istest',
+            )
+        ],
+    )
     for i, points in enumerate(joints):
         coords = np.full((2, 29), np.nan)
         coords[:, COLUMNS] = points.T
-        fields = dict(poselet_hit_idx=np.arange(3), moviename='movie', coords=coords,
-                      filepath=f'movie-{i // 2:08d}.jpg', imgdims=[480, 720, 3], currframe=i,
-                      torsobox=[190. + i, 180., 310. + i, 400.], istrain=i < 4, istest=i >= 4)
+        fields = dict(
+            poselet_hit_idx=np.arange(3),
+            moviename='movie',
+            coords=coords,
+            filepath=f'movie-{i // 2:08d}.jpg',
+            imgdims=[480, 720, 3],
+            currframe=i,
+            torsobox=[190.0 + i, 180.0, 310.0 + i, 400.0],
+            istrain=i < 4,
+            istest=i >= 4,
+        )
         for name, value in {**fields, **changes}.items():
             examples[i][name] = value
     savemat(path, dict(examples=examples))
@@ -54,9 +91,13 @@ def write_h5(path, joints=None, **changes):
     """Write pose-hg-train's format with the same persons."""
     joints = people() if joints is None else joints
     n = len(joints)
-    content = dict(imgname=np.array([f'movie-{i // 2:08d}.jpg'.encode() for i in range(n)]),
-                   part=joints, visible=np.ones((n, 11)), scale=np.full(n, 2.2),
-                   center=np.array([[250. + i, 240.] for i in range(n)], dtype=np.float32))
+    content = dict(
+        imgname=np.array([f'movie-{i // 2:08d}.jpg'.encode() for i in range(n)]),
+        part=joints,
+        visible=np.ones((n, 11)),
+        scale=np.full(n, 2.2),
+        center=np.array([[250.0 + i, 240.0] for i in range(n)], dtype=np.float32),
+    )
     with h5py.File(path, 'w') as f:
         for name, value in {**content, **changes}.items():
             if value is not None:
@@ -102,8 +143,9 @@ def test_the_pipeline_crops_what_pose_hg_train_crops(tmp_path):
     info = build(write_mat(tmp_path / 'examples.mat'), split='train', pipeline=pipeline)[0]
     np.testing.assert_allclose(info['bbox_center'], [[249, 239]])
     np.testing.assert_allclose(info['bbox_scale'], [[440, 440]], rtol=1e-6)
-    half = build(write_mat(tmp_path / 'half.mat', imgdims=[240, 360, 3]), split='train',
-                 pipeline=pipeline)[0]
+    half = build(
+        write_mat(tmp_path / 'half.mat', imgdims=[240, 360, 3]), split='train', pipeline=pipeline
+    )[0]
     np.testing.assert_allclose(half['bbox_center'], [[249, 119]])
     np.testing.assert_allclose(half['bbox_scale'], [[220, 220]], rtol=1e-6)
 
@@ -159,10 +201,14 @@ def test_metainfo():
     assert (0, 1) in meta['skeleton_links'] and len(meta['skeleton_links']) == 10
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(coords=np.zeros((2, 28))), 'coords 2x29'), (dict(torsobox=[1., 2.]), 'torsobox of 4'),
-    (dict(istrain=False), 'no person with istrain'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(coords=np.zeros((2, 28))), 'coords 2x29'),
+        (dict(torsobox=[1.0, 2.0]), 'torsobox of 4'),
+        (dict(istrain=False), 'no person with istrain'),
+    ],
+)
 def test_broken_mat(tmp_path, changes, message):
     path = write_mat(tmp_path / 'examples.mat', **changes)
     with pytest.raises(InputError, match=message) as e:
@@ -184,11 +230,16 @@ def test_mat_without_fields_or_split(tmp_path):
         build(path, split='test')
 
 
-@pytest.mark.parametrize('changes, message', [
-    (dict(part=None), 'part'), (dict(visible=None), 'lacks visible'),
-    (dict(part=np.zeros((N, 16, 2))), '11 joints'), (dict(scale=np.ones(3)), 'scale'),
-    (dict(part=np.zeros((0, 11, 2))), 'no person'),
-])
+@pytest.mark.parametrize(
+    'changes, message',
+    [
+        (dict(part=None), 'part'),
+        (dict(visible=None), 'lacks visible'),
+        (dict(part=np.zeros((N, 16, 2))), '11 joints'),
+        (dict(scale=np.ones(3)), 'scale'),
+        (dict(part=np.zeros((0, 11, 2))), 'no person'),
+    ],
+)
 def test_broken_h5(tmp_path, changes, message):
     path = write_h5(tmp_path / 'train.h5', **changes)
     with pytest.raises(InputError, match=message) as e:

@@ -1,4 +1,5 @@
 """Image loading: kinds of images, broken files, counting, giving up."""
+
 import logging
 import os
 
@@ -13,9 +14,10 @@ from mmpose.registry import TRANSFORMS
 
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets.transforms import LoadImageChecked, loading
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 init_default_scope('mmpose')  # where a pipeline's step names are looked up
+
 
 @pytest.fixture(autouse=True)
 def fresh_counter(monkeypatch):
@@ -63,8 +65,10 @@ def test_same_as_mmpose_for_good_files(tmp_path, ext):
     assert load(path, to_float32=True)['img'].dtype == np.float32
 
 
-@pytest.mark.parametrize('dtype, channels', [(np.uint8, 1), (np.uint8, 4), (np.uint16, 1),
-                                             (np.uint16, 3), (np.uint16, 4)])
+@pytest.mark.parametrize(
+    'dtype, channels',
+    [(np.uint8, 1), (np.uint8, 4), (np.uint16, 1), (np.uint16, 3), (np.uint16, 4)],
+)
 @pytest.mark.parametrize('color_type', ['color', 'unchanged'])
 def test_any_file_becomes_8_bit_bgr(tmp_path, dtype, channels, color_type):
     img = picture(dtype, channels)
@@ -94,17 +98,24 @@ def test_arrays_that_need_no_change_are_not_copied():
     img = picture()
     assert LoadImageChecked()(dict(img=img))['img'] is img
     assert LoadImageChecked()(dict(img=img, img_path='a.jpg'))['img_path'] == 'a.jpg'
-    values = img / 255.  # float arrays keep their values
+    values = img / 255.0  # float arrays keep their values
     np.testing.assert_allclose(LoadImageChecked()(dict(img=values))['img'], values, rtol=1e-6)
     mask = LoadImageChecked()(dict(img=img[..., 0] > 99))['img']
     assert set(np.unique(mask)) == {0, 255} and mask.shape == (60, 80, 3)
 
 
-@pytest.mark.parametrize('img, message', [
-    ([[1, 2]], 'NumPy array, got list'), (np.zeros((4, 4, 2)), r'\(4, 4, 2\)'),
-    (np.zeros((0, 4, 3)), 'not empty'), (np.zeros(4), r'\(4,\)'), (np.full((4, 4), 256), '256'),
-    (np.full((4, 4), -1), '-1'), (np.full((4, 4), 'a'), 'must hold numbers'),
-])
+@pytest.mark.parametrize(
+    'img, message',
+    [
+        ([[1, 2]], 'NumPy array, got list'),
+        (np.zeros((4, 4, 2)), r'\(4, 4, 2\)'),
+        (np.zeros((0, 4, 3)), 'not empty'),
+        (np.zeros(4), r'\(4,\)'),
+        (np.full((4, 4), 256), '256'),
+        (np.full((4, 4), -1), '-1'),
+        (np.full((4, 4), 'a'), 'must hold numbers'),
+    ],
+)
 @pytest.mark.parametrize('skip_broken', [False, True])
 def test_arrays_that_are_no_images(img, message, skip_broken):
     with pytest.raises(InputError, match=message):
@@ -112,8 +123,11 @@ def test_arrays_that_are_no_images(img, message, skip_broken):
 
 
 KINDS = {
-    'baseline': encoded(), 'progressive': encoded('.jpg', None, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
-    'restart': encoded('.jpg', None, cv2.IMWRITE_JPEG_RST_INTERVAL, 2), 'png': encoded('.png')}
+    'baseline': encoded(),
+    'progressive': encoded('.jpg', None, cv2.IMWRITE_JPEG_PROGRESSIVE, 1),
+    'restart': encoded('.jpg', None, cv2.IMWRITE_JPEG_RST_INTERVAL, 2),
+    'png': encoded('.png'),
+}
 
 
 @pytest.mark.parametrize('kind', KINDS)
@@ -143,8 +157,9 @@ def test_thumbnails_and_appended_data_do_not_deceive():
     assert loading.truncation(encoded('.png') + b'\0\0') is None
 
 
-@pytest.mark.parametrize('content', [b'<html>not found</html>', b'\xff\xd8\xff\xd9',
-                                     b'\x89PNG\r\n\x1a\nIEND'])
+@pytest.mark.parametrize(
+    'content', [b'<html>not found</html>', b'\xff\xd8\xff\xd9', b'\x89PNG\r\n\x1a\nIEND']
+)
 def test_not_an_image(tmp_path, content):
     (tmp_path / 'a.jpg').write_bytes(content)
     with pytest.raises(InputError, match=r'a\.jpg: (not an image|the JPEG file is truncated)'):
@@ -198,9 +213,15 @@ def test_repr_and_old_argument():
         LoadImageChecked(file_client_args=dict(backend='disk'))
 
 
-@pytest.mark.parametrize('kind, words', [
-    ('pipe', 'not a regular file'), ('folder', 'not a regular file'),
-    ('abc://x.png', "unknown scheme 'abc'"), ('s3://x.png', 'petrel_client')])
+@pytest.mark.parametrize(
+    'kind, words',
+    [
+        ('pipe', 'not a regular file'),
+        ('folder', 'not a regular file'),
+        ('abc://x.png', "unknown scheme 'abc'"),
+        ('s3://x.png', 'petrel_client'),
+    ],
+)
 def test_what_is_no_file(tmp_path, kind, words):
     path = kind if '://' in kind else tmp_path / 'a.png'
     if kind == 'pipe':

@@ -1,4 +1,5 @@
 """0-based MPII: coordinates, boxes, what is left out, and messages."""
+
 import copy
 import json
 import logging
@@ -15,7 +16,7 @@ from scipy.io import loadmat, savemat
 
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets import ZeroBasedMpiiDataset
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 init_default_scope('mmpose')  # where a pipeline's step names are looked up
 
@@ -25,8 +26,13 @@ SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 def person(i, **changes):
     """Return one annotated person."""
     rng = np.random.default_rng(i)
-    entry = dict(image=f'{i:09d}.jpg', center=[100. + i, 120.], scale=1.5, joints_vis=[1] * 16,
-                 joints=rng.integers(1, 200, (16, 2)).astype(float).tolist())
+    entry = dict(
+        image=f'{i:09d}.jpg',
+        center=[100.0 + i, 120.0],
+        scale=1.5,
+        joints_vis=[1] * 16,
+        joints=rng.integers(1, 200, (16, 2)).astype(float).tolist(),
+    )
     return {**entry, **changes}
 
 
@@ -53,8 +59,9 @@ def write(folder, content):
 
 def build(root, **kwargs):
     """Build the dataset as a config does."""
-    kwargs = dict(ann_file='ann.json', data_root=str(root), data_prefix=dict(img='images/'),
-                  **kwargs)
+    kwargs = dict(
+        ann_file='ann.json', data_root=str(root), data_prefix=dict(img='images/'), **kwargs
+    )
     return DATASETS.build(dict(type='ZeroBasedMpiiDataset', **kwargs))
 
 
@@ -71,8 +78,10 @@ def test_everything_is_one_pixel_less(root):
 
 def test_same_as_mmpose_but_for_the_joints(root, monkeypatch):
     monkeypatch.chdir(root)  # MMPose looks for its metainfo under the working folder first
-    ours, theirs = build(root), MpiiDataset(
-        ann_file='ann.json', data_root=str(root), data_prefix=dict(img='images/'))
+    ours, theirs = (
+        build(root),
+        MpiiDataset(ann_file='ann.json', data_root=str(root), data_prefix=dict(img='images/')),
+    )
     for i in range(3):
         a, b = ours.get_data_info(i), theirs.get_data_info(i)
         assert a.keys() == b.keys()
@@ -97,7 +106,7 @@ def test_head_sizes(root):
 
 def test_persons_left_out(root):
     blank = person(2, joints_vis=[0] * 16, joints=[[-1, -1]] * 16)
-    write(root, [person(1), blank, person(3, scale=-1.), person(4)])
+    write(root, [person(1), blank, person(3, scale=-1.0), person(4)])
     savemat(root / 'heads.mat', dict(headboxes_src=boxes(4)))
     assert [d['img_id'] for d in build(root)] == [1, 4]
     test = build(root, headbox_file=str(root / 'heads.mat'), test_mode=True)
@@ -112,12 +121,13 @@ def test_warnings_are_counted_once(root):
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.addHandler(handler)
     blank = person(2, joints_vis=[0] * 16)
-    write(root, [person(1), blank, blank, person(3, scale=0.)])
+    write(root, [person(1), blank, blank, person(3, scale=0.0)])
     build(root)
     logger.removeHandler(handler)
     assert [line.split(': ')[1] for line in lines] == [
         'left out 1 of 4 persons without a positive scale',
-        'left out 2 of 4 persons without a labelled joint']
+        'left out 2 of 4 persons without a labelled joint',
+    ]
 
 
 def changed(**changes):
@@ -132,22 +142,32 @@ def lacking(key):
     return people
 
 
-@pytest.mark.parametrize('content, message', [
-    ('', 'empty'), ('[1, ', 'not JSON'), ('\udcff'.encode('utf8', 'surrogateescape').decode(
-        'latin1'), 'not JSON'), ('{}', 'non-empty list'), ('[]', 'non-empty list'),
-    ('[3]', 'person 0'), (lacking('scale'), 'person 2 lacks scale'),
-    (lacking('joints_vis'), 'person 2 lacks joints_vis'),
-    (changed(joints=[[1, 2]] * 15), 'person 1 has 15 joints and 16'),
-    (changed(joints_vis=[1] * 17), 'person 1 has 16 joints and 17'),
-    (changed(joints=[[1, 2, 3]] * 16), 'person 1: joints'),
-    (changed(joints=[[1, float('nan')]] * 16), 'person 1: joints'),
-    (changed(center=[1]), 'person 1: center'), (changed(scale='big'), 'person 1: scale'),
-    (changed(scale='1.5'), 'person 1: scale'), (changed(center=None), 'person 1: center'),
-    (lacking('joints'), 'person 2 lacks joints; .*only test sets may lack joints'),
-    ('[' * 100_000 + ']' * 100_000, 'nested too deeply'),
-    (changed(image='person.jpg'), 'person.jpg'), (changed(image=7), 'image 7'),
-    ([person(1, scale=-1.)], 'none of the 1 persons'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        ('', 'empty'),
+        ('[1, ', 'not JSON'),
+        ('\udcff'.encode('utf8', 'surrogateescape').decode('latin1'), 'not JSON'),
+        ('{}', 'non-empty list'),
+        ('[]', 'non-empty list'),
+        ('[3]', 'person 0'),
+        (lacking('scale'), 'person 2 lacks scale'),
+        (lacking('joints_vis'), 'person 2 lacks joints_vis'),
+        (changed(joints=[[1, 2]] * 15), 'person 1 has 15 joints and 16'),
+        (changed(joints_vis=[1] * 17), 'person 1 has 16 joints and 17'),
+        (changed(joints=[[1, 2, 3]] * 16), 'person 1: joints'),
+        (changed(joints=[[1, float('nan')]] * 16), 'person 1: joints'),
+        (changed(center=[1]), 'person 1: center'),
+        (changed(scale='big'), 'person 1: scale'),
+        (changed(scale='1.5'), 'person 1: scale'),
+        (changed(center=None), 'person 1: center'),
+        (lacking('joints'), 'person 2 lacks joints; .*only test sets may lack joints'),
+        ('[' * 100_000 + ']' * 100_000, 'nested too deeply'),
+        (changed(image='person.jpg'), 'person.jpg'),
+        (changed(image=7), 'image 7'),
+        ([person(1, scale=-1.0)], 'none of the 1 persons'),
+    ],
+)
 def test_broken_annotations(root, content, message):
     write(root, content)
     with pytest.raises(InputError, match=message) as e:
@@ -197,19 +217,27 @@ def test_joints_of_the_mat_file_replace_rounded_ones(root):
     exact = np.array([p['joints'] for p in people]) + 3e-5
     missing = np.zeros((16, 3), np.uint8)
     missing[4, 1] = 1
-    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
-                                     pos_gt_src=exact.transpose(1, 2, 0)))
+    savemat(
+        root / 'heads.mat',
+        dict(headboxes_src=boxes(3), jnt_missing=missing, pos_gt_src=exact.transpose(1, 2, 0)),
+    )
     options = dict(headbox_file=str(root / 'heads.mat'), test_mode=True)
     info = build(root, **options).get_data_info(1)
     assert info['keypoints'].dtype == np.float64
     np.testing.assert_array_equal(info['keypoints'][0], exact[1] - 1)
     assert np.flatnonzero(info['keypoints_visible'][0] == 0).tolist() == [4]
-    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
-                                     pos_gt_src=exact[::-1].transpose(1, 2, 0)))
+    savemat(
+        root / 'heads.mat',
+        dict(
+            headboxes_src=boxes(3), jnt_missing=missing, pos_gt_src=exact[::-1].transpose(1, 2, 0)
+        ),
+    )
     with pytest.raises(InputError, match='other joints; the two must belong together'):
         build(root, **options)
-    savemat(root / 'heads.mat', dict(headboxes_src=boxes(3), jnt_missing=missing,
-                                     pos_gt_src=np.zeros((14, 2, 3))))
+    savemat(
+        root / 'heads.mat',
+        dict(headboxes_src=boxes(3), jnt_missing=missing, pos_gt_src=np.zeros((14, 2, 3))),
+    )
     with pytest.raises(InputError, match='pos_gt_src must be'):
         build(root, **options)
 
@@ -219,7 +247,7 @@ def test_persons_with_nothing_to_learn_from_are_counted(root):
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: lines.append(record.getMessage())
     logger.addHandler(handler)
-    away = person(2, joints=[[-5000., 9000.]] * 16)
+    away = person(2, joints=[[-5000.0, 9000.0]] * 16)
     write(root, [person(1), away, person(3)])
     build(root)
     build(root, test_mode=True)  # nothing is learnt there
@@ -238,19 +266,23 @@ def test_missing_files(root):
     with pytest.raises(InputError, match='image folder.*images.*mpii_human_pose_v1.tar.gz'):
         build(root)
     (root / 'ann.json').unlink()
-    with pytest.raises(InputError, match='ann.json.*not found.*data/mpii/annotations.*'
-                                         'tools/demo.py') as e:
+    with pytest.raises(
+        InputError, match='ann.json.*not found.*data/mpii/annotations.*tools/demo.py'
+    ) as e:
         build(root)
     assert '\n' not in str(e.value)
 
 
-@pytest.mark.parametrize('content, message', [
-    (dict(headboxes_src=boxes(2)), '2 persons.*3 persons'),
-    (dict(headboxes_src=np.zeros((4, 3))), r'\[2, 2, persons\]'),
-    (dict(headboxes_src=np.zeros((2, 2, 3))), '3 head box'),
-    (dict(other=boxes(3)), 'no variable'),
-    (None, 'not a readable MATLAB file'),
-])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (dict(headboxes_src=boxes(2)), '2 persons.*3 persons'),
+        (dict(headboxes_src=np.zeros((4, 3))), r'\[2, 2, persons\]'),
+        (dict(headboxes_src=np.zeros((2, 2, 3))), '3 head box'),
+        (dict(other=boxes(3)), 'no variable'),
+        (None, 'not a readable MATLAB file'),
+    ],
+)
 def test_broken_head_boxes(root, content, message):
     (root / 'heads.mat').write_bytes(b'x' * 200)
     if content:
@@ -269,16 +301,19 @@ def test_refused_arguments(root):
 
 def test_through_a_pipeline(root):
     """The crop shows the joint where the transformed keypoint says."""
-    entry = person(1, center=[321., 241.], scale=1.2)
-    entry['joints'][9] = [301., 201.]  # pixel (300, 200) counted from 0
+    entry = person(1, center=[321.0, 241.0], scale=1.2)
+    entry['joints'][9] = [301.0, 201.0]  # pixel (300, 200) counted from 0
     write(root, [entry])
     img = np.zeros((480, 640, 3), np.uint8)
     img[199:202, 299:302] = 255
     cv2.imwrite(str(root / 'images' / '000000001.png'), img)
     write(root, [{**entry, 'image': '000000001.png'}])
-    pipeline = [dict(type='LoadImageChecked'), dict(type='GetBBoxCenterScale', padding=1.25),
-                dict(type='TopdownAffine', input_size=(256, 256)),
-                dict(type='PackPoseInputs', pack_transformed=True)]
+    pipeline = [
+        dict(type='LoadImageChecked'),
+        dict(type='GetBBoxCenterScale', padding=1.25),
+        dict(type='TopdownAffine', input_size=(256, 256)),
+        dict(type='PackPoseInputs', pack_transformed=True),
+    ]
     sample = build(root, pipeline=pipeline)[0]
     crop = sample['inputs'].numpy()[0].astype(float)
     ys, xs = np.mgrid[:256, :256]
@@ -291,8 +326,11 @@ def test_through_a_pipeline(root):
 def test_real_validation_set_matches_the_toolkits_ground_truth():
     root = SHARED / 'mpii_val'
     dataset = ZeroBasedMpiiDataset(
-        ann_file='mpii_val.json', data_root=str(root), test_mode=True,
-        headbox_file=str(root / 'mpii_gt_val.mat'))
+        ann_file='mpii_val.json',
+        data_root=str(root),
+        test_mode=True,
+        headbox_file=str(root / 'mpii_gt_val.mat'),
+    )
     truth = loadmat(root / 'mpii_gt_val.mat')
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
     keypoints = np.concatenate([info['keypoints'] for info in infos])
@@ -303,8 +341,11 @@ def test_real_validation_set_matches_the_toolkits_ground_truth():
     assert error[visible].max() < 2e-4  # four decimals in the JSON file
     sample = SHARED / 'mpii_sample'
     train = ZeroBasedMpiiDataset(
-        ann_file='test_mpii.json', data_root=str(sample), data_prefix=dict(img=''),
-        pipeline=[dict(type='LoadImageChecked')])
+        ann_file='test_mpii.json',
+        data_root=str(sample),
+        data_prefix=dict(img=''),
+        pipeline=[dict(type='LoadImageChecked')],
+    )
     assert len(train) == 5 and all(d['img'].shape[2] == 3 for d in train)
 
 

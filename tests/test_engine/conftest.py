@@ -1,4 +1,5 @@
 """What the tests of the engine share."""
+
 import line_run
 import pytest
 

@@ -1,4 +1,5 @@
 """The lock on a work directory, time limits of loaders, and what errors of PyTorch mean."""
+
 import gc
 import multiprocessing
 import os
@@ -9,9 +10,9 @@ import torch
 from torch.multiprocessing.reductions import rebuild_storage_fd
 from torch.utils.data import DataLoader
 
-from mspose_plugin.engine import LoaderTimeoutHook, WorkDirLockHook
-from mspose_plugin.engine.work_dir_lock_hook import LOCK_FILE, lock_work_dir
-from mspose_plugin.errors import InputError, explain
+from mspose_plugin.engine.hooks import LoaderTimeoutHook, WorkDirLockHook
+from mspose_plugin.engine.hooks.work_dir_lock_hook import LOCK_FILE, lock_work_dir
+from mspose_plugin.utils.errors import InputError, explain
 
 
 def hold(folder, ready):
@@ -30,7 +31,8 @@ def holder(tmp_path):
     """Return a process that holds the lock on ``run``, and its child."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context('forkserver').Process(
-        target=hold, args=(str(tmp_path / 'run'), theirs))
+        target=hold, args=(str(tmp_path / 'run'), theirs)
+    )
     process.start()
     child = ours.recv()
     yield process, child
@@ -45,16 +47,16 @@ def test_a_work_directory_belongs_to_one_process(holder, train, tmp_path):
     with pytest.raises(InputError, match=line):
         lock_work_dir(tmp_path / 'run')
     with pytest.raises(InputError, match=line):
-        train([1.], hooks=[WorkDirLockHook()])
+        train([1.0], hooks=[WorkDirLockHook()])
     process.kill()  # its child, as a data-loading process would, lives on
     process.join()
-    train([1.], hooks=[WorkDirLockHook()])
-    train([1.], hooks=[WorkDirLockHook()])  # and lets go at the end
+    train([1.0], hooks=[WorkDirLockHook()])
+    train([1.0], hooks=[WorkDirLockHook()])  # and lets go at the end
 
 
 def test_the_lock_can_be_taken_twice_in_a_process(train, tmp_path):
     lock = lock_work_dir(tmp_path / 'run')
-    train([1.], hooks=[WorkDirLockHook()])
+    train([1.0], hooks=[WorkDirLockHook()])
     assert lock.is_locked
     assert (tmp_path / 'run' / LOCK_FILE).read_text().startswith(f'process {os.getpid()} on ')
     lock.release()
@@ -91,15 +93,17 @@ class Loaders:
 @pytest.mark.parametrize('moment', ['before_train', 'before_val', 'before_test'])
 def test_a_loader_that_hangs(moment):
     loader = DataLoader(Slow(), num_workers=1)
-    getattr(LoaderTimeoutHook(seconds=.5), moment)(Loaders(loader))
+    getattr(LoaderTimeoutHook(seconds=0.5), moment)(Loaders(loader))
     with pytest.raises(RuntimeError) as stopped:
         list(loader)
     assert explain(stopped.value).startswith('no batch of data for 0.5 seconds: shared memory')
 
 
 def test_limits_that_stay(train):
-    for loader, expected in ((DataLoader(Slow()), 0),  # PyTorch takes none without processes
-                             (DataLoader(Slow(), num_workers=1, timeout=7), 7)):
+    for loader, expected in (
+        (DataLoader(Slow()), 0),  # PyTorch takes none without processes
+        (DataLoader(Slow(), num_workers=1, timeout=7), 7),
+    ):
         LoaderTimeoutHook().before_train(Loaders(loader))
         assert loader.timeout == expected
     for seconds in (0, -1, 'x', None):
@@ -107,20 +111,37 @@ def test_limits_that_stay(train):
             LoaderTimeoutHook(seconds)
 
 
-@pytest.mark.parametrize('text, meaning', [
-    ('DataLoader worker (pid 77) is killed by signal: Killed. ',
-     'data-loading process 77 is killed by signal: Killed; if memory ran out, '),
-    ('DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader\'s '
-     'workers are out of shared memory.', 'data-loading process 7 is killed by signal: Bus error;'),
-    ('DataLoader worker (pid(s) 12, 13) exited unexpectedly',
-     'data-loading process 12, 13 exited unexpectedly; '),
-    ('[../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:2671',
-     'another process of this run has ended; its message says why'),
-    ('unable to allocate shared memory(shm) for file </torch_1_2_0>: No space left on device (28)',
-     'shared memory is full; '),
-    ('CUDA error: device-side assert triggered', None)])
+@pytest.mark.parametrize(
+    'text, meaning',
+    [
+        (
+            'DataLoader worker (pid 77) is killed by signal: Killed. ',
+            'data-loading process 77 is killed by signal: Killed; if memory ran out, ',
+        ),
+        (
+            'DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that '
+            'dataloader\'s '
+            'workers are out of shared memory.',
+            'data-loading process 7 is killed by signal: Bus error;',
+        ),
+        (
+            'DataLoader worker (pid(s) 12, 13) exited unexpectedly',
+            'data-loading process 12, 13 exited unexpectedly; ',
+        ),
+        (
+            '[../gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:2671',
+            'another process of this run has ended; its message says why',
+        ),
+        (
+            'unable to allocate shared memory(shm) for file </torch_1_2_0>: '
+            'No space left on device (28)',
+            'shared memory is full; ',
+        ),
+        ('CUDA error: device-side assert triggered', None),
+    ],
+)
 def test_explain(text, meaning):
-    assert (explain(RuntimeError(text)) or '') .startswith(meaning or '')
+    assert (explain(RuntimeError(text)) or '').startswith(meaning or '')
     assert bool(explain(RuntimeError(text))) == bool(meaning)
 
 

@@ -1,4 +1,5 @@
 """The evaluators: MMPose's figures, published figures, files, errors."""
+
 import json
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from scipy.io import loadmat
 
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets import FlicDataset, ZeroBasedMpiiDataset
-from mspose_plugin.errors import InputError
 from mspose_plugin.evaluation import FlicPCK, PCKhAUC, flic_pck, pckh
+from mspose_plugin.utils.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f'real annotations not at {SHARED}')
@@ -41,7 +42,7 @@ def make_people(n=40, joints=16):
 def evaluate(metric, samples):
     """Run a metric over samples, in batches of 7."""
     for i in range(0, len(samples), 7):
-        metric.process(None, samples[i:i + 7])
+        metric.process(None, samples[i : i + 7])
     return metric.evaluate(len(samples))
 
 
@@ -49,17 +50,23 @@ def evaluate(metric, samples):
 def test_published_figures_of_the_stacked_hourglass():
     root = SHARED / 'mpii_val'
     dataset = ZeroBasedMpiiDataset(
-        ann_file='mpii_val.json', headbox_file=str(root / 'mpii_gt_val.mat'), data_root=str(root),
-        test_mode=True)
+        ann_file='mpii_val.json',
+        headbox_file=str(root / 'mpii_gt_val.mat'),
+        data_root=str(root),
+        test_mode=True,
+    )
     with h5py.File(root / 'newell_hourglass_val.h5') as f:
         preds = f['preds'][:] - 1
     infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-    samples = [dict(pred_instances=dict(keypoints=pred[None]), gt_instances=info)
-               for pred, info in zip(preds, infos, strict=True)]
+    samples = [
+        dict(pred_instances=dict(keypoints=pred[None]), gt_instances=info)
+        for pred, info in zip(preds, infos, strict=True)
+    ]
     got = evaluate(PCKhAUC(), samples)
     assert len(samples) == 2958
-    want = dict(Head=95.94, Shoulder=94.68, Elbow=88.53, Wrist=83.38, Hip=87.48, Knee=83.09,
-                Ankle=79.05)
+    want = dict(
+        Head=95.94, Shoulder=94.68, Elbow=88.53, Wrist=83.38, Hip=87.48, Knee=83.09, Ankle=79.05
+    )
     assert {key: round(got[key], 2) for key in want} == want
     assert round(got['PCKh'], 3) == 88.035
     assert round(got['PCKh@0.1'], 2) == 28.65
@@ -71,9 +78,15 @@ def test_published_figures_through_pipeline_collation_and_evaluator():
     """The .mat file's joints arrive in float64 and are compared without rounding."""
     root = SHARED / 'mpii_val'
     dataset = ZeroBasedMpiiDataset(
-        ann_file='mpii_val.json', headbox_file=str(root / 'mpii_gt_val.mat'), data_root=str(root),
-        test_mode=True, pipeline=[lambda info: dict(info, img=np.zeros((1, 1, 3), np.uint8)),
-                                  dict(type='PackPoseInputs')])
+        ann_file='mpii_val.json',
+        headbox_file=str(root / 'mpii_gt_val.mat'),
+        data_root=str(root),
+        test_mode=True,
+        pipeline=[
+            lambda info: dict(info, img=np.zeros((1, 1, 3), np.uint8)),
+            dict(type='PackPoseInputs'),
+        ],
+    )
     with h5py.File(root / 'newell_hourglass_val.h5') as f:
         preds = f['preds'][:]
     evaluator = Evaluator(PCKhAUC())
@@ -86,20 +99,30 @@ def test_published_figures_through_pipeline_collation_and_evaluator():
     got = evaluator.evaluate(len(dataset))
     truth = loadmat(root / 'mpii_gt_val.mat')
     boxes, exact = truth['headboxes_src'], truth['pos_gt_src'].transpose(2, 0, 1)
-    away = np.linalg.norm(preds - exact, axis=2) / (
-        0.6 * np.linalg.norm(boxes[1] - boxes[0], axis=0))[:, None]
+    away = (
+        np.linalg.norm(preds - exact, axis=2)
+        / (0.6 * np.linalg.norm(boxes[1] - boxes[0], axis=0))[:, None]
+    )
     counted = (truth['jnt_missing'].T == 0) & ~np.isin(np.arange(16), (6, 7))
     for key, thr in (('PCKh', 0.5), ('PCKh@0.1', 0.1)):
         assert got[key] == 100 * (away[counted] <= thr).sum() / counted.sum()
     assert (round(got['PCKh'], 3), round(got['PCKh@0.1'], 2), round(got['AUC'], 2)) == (
-        88.035, 28.65, 58.81)
+        88.035,
+        28.65,
+        58.81,
+    )
 
 
 def test_flic_keypoints_are_exact_at_test(tmp_path):
     joints = np.random.default_rng(0).uniform(50, 400, (2, 11, 2))
     with h5py.File(tmp_path / 'valid.h5', 'w') as f:
-        f.update(imgname=np.array([b'a.jpg', b'b.jpg']), part=joints, visible=np.ones((2, 11)),
-                 center=np.full((2, 2), 225.), scale=np.full(2, 2.2))
+        f.update(
+            imgname=np.array([b'a.jpg', b'b.jpg']),
+            part=joints,
+            visible=np.ones((2, 11)),
+            center=np.full((2, 2), 225.0),
+            scale=np.full(2, 2.2),
+        )
     options = dict(ann_file=str(tmp_path / 'valid.h5'), observer_centric=False)
     test, train = FlicDataset(test_mode=True, **options), FlicDataset(**options)
     for i in range(2):
@@ -117,10 +140,12 @@ def test_nothing_labelled_is_one_line():
 def test_equals_mmpose_with_consistent_coordinates():
     """MMPose's metric adds 1 to 0-based predictions and expects 1-based ground truth."""
     pred, gt, visible, heads = make_people()
-    ours = evaluate(PCKhAUC(), [make_sample(*p) for p in zip(pred, gt, visible, heads,
-                                                             strict=True)])
-    theirs = evaluate(MpiiPCKAccuracy(), [make_sample(*p) for p in zip(pred, gt + 1, visible, heads,
-                                                                       strict=True)])
+    ours = evaluate(
+        PCKhAUC(), [make_sample(*p) for p in zip(pred, gt, visible, heads, strict=True)]
+    )
+    theirs = evaluate(
+        MpiiPCKAccuracy(), [make_sample(*p) for p in zip(pred, gt + 1, visible, heads, strict=True)]
+    )
     for key in ('Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle'):
         assert ours[key] == pytest.approx(theirs[f'{key} PCK'])
     assert ours['PCKh'] == pytest.approx(theirs['PCK'])
@@ -130,10 +155,16 @@ def test_equals_mmpose_with_consistent_coordinates():
 def test_metric_equals_function_for_tensors_and_instance_data():
     pred, gt, visible, heads = make_people()
     samples = [
-        dict(pred_instances=InstanceData(keypoints=torch.from_numpy(p[None])),
-             gt_instances=InstanceData(keypoints=g[None], head_size=np.array([[h]]),
-                                       keypoints_visible=v[None, :, None].repeat(2, axis=2)))
-        for p, g, v, h in zip(pred, gt, visible, heads, strict=True)]
+        dict(
+            pred_instances=InstanceData(keypoints=torch.from_numpy(p[None])),
+            gt_instances=InstanceData(
+                keypoints=g[None],
+                head_size=np.array([[h]]),
+                keypoints_visible=v[None, :, None].repeat(2, axis=2),
+            ),
+        )
+        for p, g, v, h in zip(pred, gt, visible, heads, strict=True)
+    ]
     assert evaluate(PCKhAUC(), samples) == pckh(pred, gt, heads, visible)
 
 
@@ -150,8 +181,19 @@ def test_registered_with_bare_or_prefixed_keys(tmp_path):
     metric = METRICS.build(dict(type='PCKhAUC', prefix='mpii'))
     assert 'mpii/PCKh' in evaluate(metric, samples)
     assert list(evaluate(PCKhAUC(), samples)) == [
-        'Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle', 'PCKh', 'PCKh-mean',
-        'PCKh@0.1', 'AUC', 'AUC-mean']
+        'Head',
+        'Shoulder',
+        'Elbow',
+        'Wrist',
+        'Hip',
+        'Knee',
+        'Ankle',
+        'PCKh',
+        'PCKh-mean',
+        'PCKh@0.1',
+        'AUC',
+        'AUC-mean',
+    ]
     assert METRICS.get('FlicPCK') is FlicPCK
 
 
@@ -159,8 +201,10 @@ def test_curve_file(tmp_path):
     pred, gt, visible, heads = make_people()
     visible[:, 3] = False
     path = tmp_path / 'new' / 'curve.json'
-    got = evaluate(PCKhAUC(curve_file=str(path)),
-                   [make_sample(*p) for p in zip(pred, gt, visible, heads, strict=True)])
+    got = evaluate(
+        PCKhAUC(curve_file=str(path)),
+        [make_sample(*p) for p in zip(pred, gt, visible, heads, strict=True)],
+    )
     curve = json.loads(path.read_text())
     assert curve['thresholds'] == [i / 100 for i in range(51)]
     assert curve['joints']['head'][-1] == got['Head'] == curve['metrics']['Head']
@@ -173,10 +217,10 @@ def test_errors():
     with pytest.raises(InputError, match='headbox_file.*MpiiSubmission'):
         PCKhAUC().process(None, [make_sample(pred[0], gt[0], visible[0])])
     with pytest.raises(InputError, match='16 joints'):
-        PCKhAUC().process(None, [make_sample(pred[0, :11], gt[0, :11], visible[0, :11], 1.)])
+        PCKhAUC().process(None, [make_sample(pred[0, :11], gt[0, :11], visible[0, :11], 1.0)])
     with pytest.raises(InputError, match='11 joints'):
         FlicPCK().process(None, [make_sample(pred[0], gt[0], visible[0])])
-    sample = make_sample(pred[0], gt[0], visible[0], 1.)
+    sample = make_sample(pred[0], gt[0], visible[0], 1.0)
     sample['pred_instances']['keypoints'] = np.repeat(pred, 2, axis=0)
     with pytest.raises(InputError, match='one prediction for each person'):
         PCKhAUC().process(None, [sample])
@@ -207,14 +251,22 @@ def test_flic_real_ground_truth_shifted_by_fractions_of_the_torso():
         samples = []
         for info in infos:
             torso = np.linalg.norm(info['keypoints'][0, 0] - info['keypoints'][0, 7])
-            samples.append(dict(gt_instances=info, pred_instances=dict(
-                keypoints=info['keypoints'] + np.array([0, fraction * torso]))))
+            samples.append(
+                dict(
+                    gt_instances=info,
+                    pred_instances=dict(
+                        keypoints=info['keypoints'] + np.array([0, fraction * torso])
+                    ),
+                )
+            )
         return evaluate(FlicPCK(), samples)
 
     inside, outside = shifted(0.199), shifted(0.201)
     assert inside['PCK'] == inside['Elbow'] == 100 and outside['PCK'] == outside['Wrist'] == 0
     assert shifted(0.1049)['AUC'] == pytest.approx(100 * 0.095 / 0.2)
     half = infos[::2]
-    samples = [dict(gt_instances=info, pred_instances=dict(
-        keypoints=info['keypoints'] + 1000 * (i % 2))) for i, info in enumerate(half)]
+    samples = [
+        dict(gt_instances=info, pred_instances=dict(keypoints=info['keypoints'] + 1000 * (i % 2)))
+        for i, info in enumerate(half)
+    ]
     assert evaluate(FlicPCK(), samples)['PCK'] == 50.0

@@ -1,11 +1,12 @@
 """The PCK kernel against brute force, exact cases and its own invariants."""
+
 import warnings
 
 import numpy as np
 import pytest
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.evaluation import flic_pck, pck, pckh
+from mspose_plugin.utils.errors import InputError
 
 
 @pytest.fixture
@@ -31,8 +32,9 @@ def brute_force(pred, gt, norm, visible, thr):
 @pytest.mark.parametrize('thr', [0.0, 0.01, 0.1, 0.37, 0.5])
 def test_curve_equals_brute_force(people, thr):
     pred, gt, norm, visible = people
-    curve = pck.pck_curve(pck.normalized_distances(pred, gt, visible, norm),
-                          pck.threshold_grid(0.5))
+    curve = pck.pck_curve(
+        pck.normalized_distances(pred, gt, visible, norm), pck.threshold_grid(0.5)
+    )
     hits, labelled = brute_force(*people, thr)
     assert (curve.labelled == labelled).all()
     assert (curve.hits[curve.index(thr)] == hits).all()
@@ -64,8 +66,8 @@ def test_perfect_and_hopeless():
 
 def test_distance_equal_to_the_threshold_is_correct():
     gt = np.zeros((2, 16, 2))
-    pred = gt + [[[3., 4.]], [[3., 4.01]]]  # 0.5 and a little more of a head of 10 px
-    table = pckh(pred, gt, np.full(2, 10.), np.ones((2, 16)))
+    pred = gt + [[[3.0, 4.0]], [[3.0, 4.01]]]  # 0.5 and a little more of a head of 10 px
+    table = pckh(pred, gt, np.full(2, 10.0), np.ones((2, 16)))
     assert table['PCKh'] == 50.0
 
 
@@ -112,20 +114,36 @@ def test_non_finite_prediction_is_a_miss(people):
     assert table['Head'] == 0.0
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(gt=np.zeros((0, 16, 2)), pred=np.zeros((0, 16, 2)), head_size=np.zeros(0),
-          visible=np.zeros((0, 16))), 'no person'),
-    (dict(pred=np.zeros((2, 15, 2)), gt=np.zeros((2, 15, 2)), visible=np.ones((2, 15))),
-     '16 joints'),
-    (dict(pred=np.zeros((2, 17, 2))), 'one shape'),
-    (dict(visible=np.ones((2, 17))), 'visibility'),
-    (dict(head_size=np.array([1., 0.])), 'number 1 with 0.0'),
-    (dict(head_size=np.array([np.nan, 1.])), 'number 0'),
-    (dict(gt=np.full((2, 16, 2), np.nan)), 'no finite position'),
-])
+@pytest.mark.parametrize(
+    'change, message',
+    [
+        (
+            dict(
+                gt=np.zeros((0, 16, 2)),
+                pred=np.zeros((0, 16, 2)),
+                head_size=np.zeros(0),
+                visible=np.zeros((0, 16)),
+            ),
+            'no person',
+        ),
+        (
+            dict(pred=np.zeros((2, 15, 2)), gt=np.zeros((2, 15, 2)), visible=np.ones((2, 15))),
+            '16 joints',
+        ),
+        (dict(pred=np.zeros((2, 17, 2))), 'one shape'),
+        (dict(visible=np.ones((2, 17))), 'visibility'),
+        (dict(head_size=np.array([1.0, 0.0])), 'number 1 with 0.0'),
+        (dict(head_size=np.array([np.nan, 1.0])), 'number 0'),
+        (dict(gt=np.full((2, 16, 2), np.nan)), 'no finite position'),
+    ],
+)
 def test_bad_input(change, message):
-    good = dict(pred=np.zeros((2, 16, 2)), gt=np.zeros((2, 16, 2)), head_size=np.ones(2),
-                visible=np.ones((2, 16)))
+    good = dict(
+        pred=np.zeros((2, 16, 2)),
+        gt=np.zeros((2, 16, 2)),
+        head_size=np.ones(2),
+        visible=np.ones((2, 16)),
+    )
     with pytest.raises(InputError, match=message):
         pckh(**{**good, **change})
 
@@ -151,5 +169,11 @@ def test_flic_pairs_are_left_right_means():
     pred[:, [1, 6, 8]] += 1000  # left elbow, left hip, left eye
     table = flic_pck(pred, gt, np.ones((1, 11)))
     assert [table[k] for k in ('Shoulder', 'Elbow', 'Wrist', 'Hip', 'Eye', 'Nose')] == [
-        100, 50, 100, 50, 50, 100]
+        100,
+        50,
+        100,
+        50,
+        50,
+        100,
+    ]
     assert table['PCK'] == pytest.approx(100 * 8 / 11)

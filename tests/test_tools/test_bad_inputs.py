@@ -1,8 +1,9 @@
 """Every tool, every slot of its command line, every bad value: one line, nothing written.
 
 Exit status 2, exactly one ``error: `` line, no traceback, no hang, no file. A new tool is one line
-in :data:`TOOLS`; a new kind of bad input is one line in ``bad_inputs.py``.
+in :data:`TOOLS`; a new kind of bad input is one line in ``helpers/bad_inputs.py``.
 """
+
 import re
 import runpy
 import signal
@@ -17,29 +18,29 @@ from mmengine.utils import ManagerMixin
 
 TOOLS = {
     'draw_grid.py': '{model} {checkpoint} --out {picture} --num {count} --columns {count} '
-                    '--size {size} --seed {seed} --device {device}',
+    '--size {size} --seed {seed} --device {device}',
     'count_peaks.py': '{model} {checkpoint} --out {json} --batch-size {count} --seed {seed} '
-                      '--strong {fraction} --distance {count} --device {device}',
+    '--strong {fraction} --distance {count} --device {device}',
     'browse_masking.py': '{config} --out {picture} --num {count} --columns {count} --size {size} '
-                         '--seed {seed}',
+    '--seed {seed}',
     'complexity.py': '{model} --out {json}',
     'benchmark.py parts': '{model} --out {json} --repeats {count} --batch {count} '
-                          '--device {device}',
+    '--device {device}',
     'benchmark.py loss': '--out {json} --repeats {count} --batch {count} --stacks {count} '
-                         '--input-size {size} --device {device}',
+    '--input-size {size} --device {device}',
     'benchmark.py hourglass': '--channels {count} --input-size {size}',
     'train.py': '{config} --work-dir {folder} --show-dir {folder} --cfg-options {training}',
     'train.py --resume': '{resumed} {config}',
     'test.py': '{config} {checkpoint} --out {json} --dump {pickle} --work-dir {folder} '
-               '--cfg-options {testing}',
+    '--cfg-options {testing}',
     'calibrate_thresholds.py': '{config} {checkpoint} --out {json} --seed {seed} --shifts {share} '
-                               '--scales {factor} --max-persons {persons} --confidence {share} '
-                               '--max-passes {count} --work-dir {folder} '
-                               '--cfg-options {calibration}',
+    '--scales {factor} --max-persons {persons} --confidence {share} '
+    '--max-passes {count} --work-dir {folder} '
+    '--cfg-options {calibration}',
     'convert_checkpoint.py': '{published} {weights}',
     'convert_checkpoint.py --layout bearpaw': '{published} {weights} --levels {count} 1',
     'make_synthetic.py': '--layout {layout} --out {folder} --train {images} --val {images} '
-                         '--seed {anyseed} --size {pixels} --quality {quality} --workers {count}',
+    '--seed {anyseed} --size {pixels} --quality {quality} --workers {count}',
     'sweep.py': '{plan} --out {folder} --work-dir {folder} --seeds {seed}',
     'demo.py': '--train {count} --val {count} --seed {seed} --cfg-options {option}',
     'demo.py mlpe': '--train {count} --cfg-options {option}',
@@ -72,10 +73,13 @@ def cases() -> list:
                     # an argument type is tried in full once, after that whether it is in use
                     once = slot in bad_inputs.ARGUMENT_TYPES and slot in seen
                     seen.add(slot)
-                    for bad in bad_inputs.KINDS[slot][1][:1 if once else None]:
+                    for bad in bad_inputs.KINDS[slot][1][: 1 if once else None]:
                         option = words[at - 1] if words[at - 1].startswith('--') else slot
-                        found.append(pytest.param(tool, words, at, bad,
-                                                  id=f'{tool} {option} {bad.value}{bad.file}'))
+                        found.append(
+                            pytest.param(
+                                tool, words, at, bad, id=f'{tool} {option} {bad.value}{bad.file}'
+                            )
+                        )
     return found
 
 
@@ -93,6 +97,7 @@ def run(monkeypatch, capfd):
 
     In this process: starting one takes longer than all that a tool does before it stops.
     """
+
     def too_long(*_):
         pytest.fail('the tool hangs')  # no Exception, which a tool might turn into a line
 
@@ -120,7 +125,8 @@ def run(monkeypatch, capfd):
             signal.alarm(0)
             signal.signal(signal.SIGALRM, before)
         return tiny_run.Finished(status, *capfd.readouterr()), sorted(
-            path.name for path in folder.iterdir())
+            path.name for path in folder.iterdir()
+        )
 
     return run_tool
 
@@ -134,8 +140,10 @@ def forget(manager):
 
 def filled(words, good):
     """Put good values into the slots."""
-    values = {slot: str(good / value) if value.startswith('good') else value
-              for slot, (value, _) in bad_inputs.KINDS.items()}
+    values = {
+        slot: str(good / value) if value.startswith('good') else value
+        for slot, (value, _) in bad_inputs.KINDS.items()
+    }
     return [word.format(**values) for word in words]
 
 
@@ -162,16 +170,18 @@ def test_bad_command_lines(tool, line, expected, good, tmp_path, run):
     assert not left
 
 
-@pytest.mark.parametrize('tool', [tool for tool in TOOLS if not tool.startswith('demo')
-                                  and tool != 'train.py --resume'])
+@pytest.mark.parametrize(
+    'tool', [tool for tool in TOOLS if not tool.startswith('demo') and tool != 'train.py --resume']
+)
 def test_the_good_values_are_good(tool, good, tmp_path):
     """Else the table would show nothing. Demo and resume have good runs in tests of their own."""
     line = TOOLS[tool]
     name, *command = tool.split()
     if command == ['hourglass']:
         command += ['--stacks', '1', '--batch', '2', '--repeats', '1']
-    done = tiny_run.run([tiny_run.REPOSITORY / 'tools' / name, *command,
-                         *filled(line.split(), good)], tmp_path)
+    done = tiny_run.run(
+        [tiny_run.REPOSITORY / 'tools' / name, *command, *filled(line.split(), good)], tmp_path
+    )
     assert done.status == 0, done.err
     written = {word for word in filled(line.split(), good) if word.partition('.')[0] == 'out'}
     found = {path.name for path in tmp_path.iterdir()} - {'out.txt', 'err.txt', 'work_dirs'}

@@ -1,4 +1,5 @@
 """The benchmark: what it reports of known times, and that every sub-command runs."""
+
 import json
 import runpy
 import sys
@@ -41,53 +42,72 @@ def run(path, monkeypatch, *args):
 def test_ratio_of_neighbours(path, monkeypatch, factor, holds):
     """A machine that slows down tenfold half-way changes the times, hardly the ratio."""
     tool = runpy.run_path(path)
-    clock, calls = [0.], []
+    clock, calls = [0.0], []
 
     def work(seconds):
         def repetition():
             clock[0] += seconds * (10 if len(calls) > 24 else 1)
             calls.append(seconds)
+
         return repetition
 
     monkeypatch.setattr(tool['time'], 'perf_counter', lambda: clock[0])
-    row = tool['measure'](tool['Comparison']('x', work(1.), work(factor), 1.05), 21, 'cpu', 'wall')
+    row = tool['measure'](tool['Comparison']('x', work(1.0), work(factor), 1.05), 21, 'cpu', 'wall')
     assert row.value == pytest.approx(factor) and row.holds == holds and row.unit == 'ratio'
     assert len(calls) == 2 * (21 + 2)
-    assert calls[:4] in ([factor, 1., 1., factor], [1., factor, factor, 1.])  # by turns
+    assert calls[:4] in ([factor, 1.0, 1.0, factor], [1.0, factor, factor, 1.0])  # by turns
 
 
-@pytest.mark.parametrize('target, holds', [(1500., True), (50., False), (None, None)])
+@pytest.mark.parametrize('target, holds', [(1500.0, True), (50.0, False), (None, None)])
 def test_difference_and_its_target(path, monkeypatch, target, holds):
     tool = runpy.run_path(path)
-    clock = [0.]
+    clock = [0.0]
 
     def work(seconds):
         return lambda: clock.__setitem__(0, clock[0] + seconds)
 
     monkeypatch.setattr(tool['time'], 'perf_counter', lambda: clock[0])
-    comparison = tool['Comparison']('x', work(2.), work(2.1), target, 'ms')
+    comparison = tool['Comparison']('x', work(2.0), work(2.1), target, 'ms')
     row = tool['measure'](comparison, 5, 'cpu', 'wall')
     assert row.value == pytest.approx(100) and row.unit == 'ms' and row.holds is holds
     assert ('<=' in str(row)) == (target is not None) and ' ms' in str(row)
 
 
-@pytest.mark.parametrize('args, rows', [
-    (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64), 2),
-    (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64, '--amp', '--alpha', 1), 2),
-    (('loss', '--stacks', 1, '--input-size', 64, '--clock', 'cpu'), 1),
-    (('loss', '--stacks', 2, '--input-size', 64, '--norm', 'l2', '--combine', 'max'), 1),
-    (('masking', ), 1),
-    (('parts', ''), 2),
-    (('parts', NECK), 2),
-    (('parts', REGRESSION), 2),
-])
+@pytest.mark.parametrize(
+    'args, rows',
+    [
+        (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64), 2),
+        (
+            (
+                'hourglass',
+                '--stacks',
+                1,
+                '--channels',
+                8,
+                '--input-size',
+                64,
+                '--amp',
+                '--alpha',
+                1,
+            ),
+            2,
+        ),
+        (('loss', '--stacks', 1, '--input-size', 64, '--clock', 'cpu'), 1),
+        (('loss', '--stacks', 2, '--input-size', 64, '--norm', 'l2', '--combine', 'max'), 1),
+        (('masking',), 1),
+        (('parts', ''), 2),
+        (('parts', NECK), 2),
+        (('parts', REGRESSION), 2),
+    ],
+)
 def test_every_sub_command_writes_its_table(path, monkeypatch, capsys, tmp_path, args, rows):
     out = tmp_path / 'new' / 'result.json'
     if args[0] == 'parts':
         args = ('parts', tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1]))
     batch = () if args[0] == 'masking' else ('--batch', 2)
-    assert run(path, monkeypatch, *args, *batch, '--device', 'cpu', '--repeats', 2,
-               '--out', out) == 0
+    assert (
+        run(path, monkeypatch, *args, *batch, '--device', 'cpu', '--repeats', 2, '--out', out) == 0
+    )
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
     assert result['benchmark'] == args[0] and len(result['rows']) == rows
     assert set(result['environment']) == {'torch', 'device', 'threads'}
@@ -110,10 +130,13 @@ def test_parts_pass_on_gradients_as_the_whole_does(path, tmp_path):
     assert tensors[0].grad is None and all(p.grad is None for p in backbone.parameters())
 
 
-@pytest.mark.parametrize('args, words', [
-    (('hourglass', '--input-size', 100), '--input-size 100'),
-    (('parts', 'nowhere.py'), 'nowhere.py'),
-])
+@pytest.mark.parametrize(
+    'args, words',
+    [
+        (('hourglass', '--input-size', 100), '--input-size 100'),
+        (('parts', 'nowhere.py'), 'nowhere.py'),
+    ],
+)
 def test_errors_in_one_line(path, monkeypatch, capsys, args, words):
     assert run(path, monkeypatch, *args) == 2
     err = capsys.readouterr().err

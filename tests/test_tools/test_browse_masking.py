@@ -1,4 +1,5 @@
 """The picture that shows keypoint masking."""
+
 import json
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -7,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def browse(repository, monkeypatch):
     def run(*args):
         monkeypatch.setattr(sys, 'argv', ['browse_masking.py', *map(str, args)])
         tool.main()
+
     return run
 
 
@@ -29,8 +31,16 @@ def config(repository, tmp_path):
     rng = np.random.default_rng(0)
     (tmp_path / 'images').mkdir()
     cv2.imwrite(str(tmp_path / 'images/1.png'), rng.integers(50, 256, (200, 300, 3), np.uint8))
-    people = [dict(image='1.png', center=[x, 100.], scale=0.6, joints_vis=[1] * 16,
-                   joints=(rng.uniform(-25, 25, (16, 2)) + (x, 100)).tolist()) for x in (80, 200)]
+    people = [
+        dict(
+            image='1.png',
+            center=[x, 100.0],
+            scale=0.6,
+            joints_vis=[1] * 16,
+            joints=(rng.uniform(-25, 25, (16, 2)) + (x, 100)).tolist(),
+        )
+        for x in (80, 200)
+    ]
     (tmp_path / 'ann.json').write_text(json.dumps(people))
     path = tmp_path / 'config.py'
     path.write_text(f'''
@@ -48,7 +58,7 @@ def test_grid(browse, config, tmp_path):
     browse(config, '--out', tmp_path / 'a.png', '--num', 1, '--columns', 1, '--size', 256)
     grid = cv2.imread(str(tmp_path / 'a.png'))
     assert grid.shape == (256 + 20 + 4, 3 * (256 + 2) + 4, 3)
-    cells = [grid[20:276, i * 258:i * 258 + 256] for i in range(3)]
+    cells = [grid[20:276, i * 258 : i * 258 + 256] for i in range(3)]
     assert cells[0].std() > 10
     for cell in cells[1:]:
         share = (cell != cells[0]).any(-1).mean()
@@ -57,10 +67,16 @@ def test_grid(browse, config, tmp_path):
     np.testing.assert_array_equal(grid, cv2.imread(str(tmp_path / 'b.png')))
 
 
-@pytest.mark.parametrize('args,message', [
-    (['--out', 'grid.png', '--num', 9999], 'lower --num'),
-    (['--out', 'grid.png', '--cfg-options', 'train_dataloader.dataset.pipeline=[]'],
-     'no TopdownAffine in train_dataloader')])
+@pytest.mark.parametrize(
+    'args,message',
+    [
+        (['--out', 'grid.png', '--num', 9999], 'lower --num'),
+        (
+            ['--out', 'grid.png', '--cfg-options', 'train_dataloader.dataset.pipeline=[]'],
+            'no TopdownAffine in train_dataloader',
+        ),
+    ],
+)
 def test_messages(browse, config, args, message):
     with pytest.raises(InputError, match=message):
         browse(config, *args)

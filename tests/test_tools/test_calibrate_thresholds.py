@@ -1,29 +1,26 @@
 """Options of conditional testing from a validation set: each data set's measure, verdict, tool."""
+
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_run
 import torch
 from mmengine.config import Config
 from mmpose.registry import METRICS, MODELS
 
 from mspose_plugin.datasets.samplers import RandomPersons
-from mspose_plugin.errors import InputError
 from mspose_plugin.evaluation.metrics import FlicPCK
 from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-import tiny_run  # noqa: E402
+from mspose_plugin.utils.errors import InputError
 
 TOOL = str(tiny_run.REPOSITORY / 'tools/calibrate_thresholds.py')
-TABLE = [(0.1, 0., 1.), (0., 0., 1.2)]
+TABLE = [(0.1, 0.0, 1.0), (0.0, 0.0, 1.2)]
 SIGMA = 0.05
-BASE = np.array([[4. * (k % 6), 9. * k] for k in range(17)])
+BASE = np.array([[4.0 * (k % 6), 9.0 * k] for k in range(17)])
 
 
-def make_samples(folder, num_keypoints, cures=0.8, spoils=0., unsure=0.3, persons=120, seed=0):
+def make_samples(folder, num_keypoints, cures=0.8, spoils=0.0, unsure=0.3, persons=120, seed=0):
     """Return samples with trials, one in 20 keypoints missed by 40 pixels, and COCO's file.
 
     Args:
@@ -39,46 +36,85 @@ def make_samples(folder, num_keypoints, cures=0.8, spoils=0., unsure=0.3, person
     shape = (persons, num_keypoints)
     missed = np.repeat((rng.random(shape) < 0.05)[None], 3, axis=0)
     missed[2] ^= rng.random(shape) < np.where(missed[0], cures, spoils)
-    off = np.where(missed, 40., rng.uniform(0, 3, shape))
+    off = np.where(missed, 40.0, rng.uniform(0, 3, shape))
     scores = np.where(missed, unsure, 0.8) + rng.uniform(-0.05, 0.05, missed.shape)
     samples, annotations = [], []
     for n in range(persons):
         truth = BASE[:num_keypoints] + [100 * (n % 2), 0]
         visible = rng.random(num_keypoints) < 0.9
         visible[[0, 7]] = True  # FLIC's torso
-        bbox = [100. * (n % 2), 0., 60., 200.]
-        raw = dict(id=n + 1, image_id=n // 2, category_id=1, bbox=bbox, area=9000., iscrowd=0,
-                   num_keypoints=int(visible.sum()),
-                   keypoints=np.column_stack([truth, 2 * visible]).ravel().tolist())
+        bbox = [100.0 * (n % 2), 0.0, 60.0, 200.0]
+        raw = dict(
+            id=n + 1,
+            image_id=n // 2,
+            category_id=1,
+            bbox=bbox,
+            area=9000.0,
+            iscrowd=0,
+            num_keypoints=int(visible.sum()),
+            keypoints=np.column_stack([truth, 2 * visible]).ravel().tolist(),
+        )
         annotations.append(raw)
-        trials = truth + off[:, n, :, None] * [[[1., 0.]]]
-        samples.append(dict(
-            id=n, img_id=n // 2, img_path=f'{n // 2}.jpg', ori_shape=(300, 300), raw_ann_info=raw,
-            category_id=1, input_scale=np.array([150., 200.], np.float32), gt_fields=0,
-            gt_instances=dict(
-                keypoints=truth[None], keypoints_visible=visible[None].astype(np.float32),
-                head_size=np.array([30.]), bbox_scores=np.ones(1), bboxes=np.array([bbox]),
-                bbox_scales=np.array([[90., 100.]])),
-            pred_instances=dict(
-                keypoints=trials[None, 2], keypoint_scores=scores[None, 2, n],
-                trial_keypoints=trials[None].astype(np.float32),
-                trial_scores=scores[None, :, n].astype(np.float32),
-                num_trials=np.array([2]), num_passes=np.array([6]))))
-    (folder / 'coco.json').write_text(json.dumps(dict(
-        images=[dict(id=i, width=300, height=300) for i in range(persons // 2)],
-        annotations=annotations, categories=[dict(id=1, name='person')])))
+        trials = truth + off[:, n, :, None] * [[[1.0, 0.0]]]
+        samples.append(
+            dict(
+                id=n,
+                img_id=n // 2,
+                img_path=f'{n // 2}.jpg',
+                ori_shape=(300, 300),
+                raw_ann_info=raw,
+                category_id=1,
+                input_scale=np.array([150.0, 200.0], np.float32),
+                gt_fields=0,
+                gt_instances=dict(
+                    keypoints=truth[None],
+                    keypoints_visible=visible[None].astype(np.float32),
+                    head_size=np.array([30.0]),
+                    bbox_scores=np.ones(1),
+                    bboxes=np.array([bbox]),
+                    bbox_scales=np.array([[90.0, 100.0]]),
+                ),
+                pred_instances=dict(
+                    keypoints=trials[None, 2],
+                    keypoint_scores=scores[None, 2, n],
+                    trial_keypoints=trials[None].astype(np.float32),
+                    trial_scores=scores[None, :, n].astype(np.float32),
+                    num_trials=np.array([2]),
+                    num_passes=np.array([6]),
+                ),
+            )
+        )
+    (folder / 'coco.json').write_text(
+        json.dumps(
+            dict(
+                images=[dict(id=i, width=300, height=300) for i in range(persons // 2)],
+                annotations=annotations,
+                categories=[dict(id=1, name='person')],
+            )
+        )
+    )
     return samples
 
 
 def calibrate(folder, samples, evaluator, **options):
     """Run the evaluator that calibrates; return its metrics and the file."""
     num_keypoints = samples[0]['gt_instances']['keypoints'].shape[1]
-    metric = METRICS.build(dict(
-        type='ThresholdCalibration', evaluator=evaluator, out_file=str(folder / 'deep/t.json'),
-        perturbations=TABLE, provenance=dict(config='c'), **options))
+    metric = METRICS.build(
+        dict(
+            type='ThresholdCalibration',
+            evaluator=evaluator,
+            out_file=str(folder / 'deep/t.json'),
+            perturbations=TABLE,
+            provenance=dict(config='c'),
+            **options,
+        )
+    )
     metric.dataset_meta = dict(
-        sigmas=np.full(num_keypoints, SIGMA), num_keypoints=num_keypoints, dataset_name='none',
-        keypoint_id2name={k: f'k{k}' for k in range(num_keypoints)})
+        sigmas=np.full(num_keypoints, SIGMA),
+        num_keypoints=num_keypoints,
+        dataset_name='none',
+        keypoint_id2name={k: f'k{k}' for k in range(num_keypoints)},
+    )
     metric.process(None, samples)
     metrics = metric.evaluate(len(samples))
     assert [p.name for p in (folder / 'deep').iterdir()] == ['t.json']
@@ -86,22 +122,26 @@ def calibrate(folder, samples, evaluator, **options):
 
 
 def evaluators(folder):
-    return {16: dict(type='PCKhAUC'), 11: dict(type='FlicPCK', prefix='x'),
-            17: [dict(type='TestingCost'),
-                 dict(type='CocoMetric', ann_file=str(folder / 'coco.json'))]}
+    return {
+        16: dict(type='PCKhAUC'),
+        11: dict(type='FlicPCK', prefix='x'),
+        17: [dict(type='TestingCost'), dict(type='CocoMetric', ann_file=str(folder / 'coco.json'))],
+    }
 
 
 def oks(sample, keypoints):
     """Return the similarity of a person, as COCO's evaluation code computes it."""
     raw = sample['raw_ann_info']
     labels = np.array(raw['keypoints']).reshape(-1, 3)
-    squares = ((keypoints - labels[:, :2])**2).sum(axis=1)
-    exponents = squares / (2 * SIGMA)**2 / (raw['area'] + np.spacing(1)) / 2
+    squares = ((keypoints - labels[:, :2]) ** 2).sum(axis=1)
+    exponents = squares / (2 * SIGMA) ** 2 / (raw['area'] + np.spacing(1)) / 2
     return np.exp(-exponents[labels[:, 2] > 0]).mean()
 
 
-@pytest.mark.parametrize('num_keypoints,measure,headline', [
-    (16, 'PCKh@0.5', 'PCKh'), (11, 'FLIC PCK@0.2', 'PCK'), (17, 'mean OKS', 'AP')])
+@pytest.mark.parametrize(
+    'num_keypoints,measure,headline',
+    [(16, 'PCKh@0.5', 'PCKh'), (11, 'FLIC PCK@0.2', 'PCK'), (17, 'mean OKS', 'AP')],
+)
 def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headline):
     samples = make_samples(tmp_path, num_keypoints)
     metrics, content = calibrate(tmp_path, samples, evaluators(tmp_path)[num_keypoints])
@@ -130,11 +170,15 @@ def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headlin
         low, high = part['gain_interval']
         assert 0 < low < part['gain'] < high
         assert part['gain_per_extra_pass'] == pytest.approx(part['gain'] / (part['passes'] - 2))
-    assert metrics == pytest.approx({
-        'calibration/gain': parts[1]['gain'], 'calibration/passes': parts[1]['passes'],
-        'calibration/gain_low': parts[1]['gain_interval'][0],
-        'calibration/gain_high': parts[1]['gain_interval'][1],
-        'calibration/retried': parts[1]['retried_percent']})
+    assert metrics == pytest.approx(
+        {
+            'calibration/gain': parts[1]['gain'],
+            'calibration/passes': parts[1]['passes'],
+            'calibration/gain_low': parts[1]['gain_interval'][0],
+            'calibration/gain_high': parts[1]['gain_interval'][1],
+            'calibration/retried': parts[1]['retried_percent'],
+        }
+    )
     assert content['keypoints'][1] == 'k1' and content['config'] == 'c' and content['seed'] == 0
     cfg = ConditionalTesting.from_cfg(dict(thresholds=str(tmp_path / 'deep/t.json')))
     assert np.array_equal(cfg.thresholds, thresholds)
@@ -142,8 +186,9 @@ def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headlin
 
 
 @pytest.mark.parametrize('num_keypoints', [11, 16, 17])
-@pytest.mark.parametrize('world', [dict(cures=0.), dict(cures=0., spoils=0.3),
-                                   dict(cures=0.4, spoils=0.1, unsure=0.8)])
+@pytest.mark.parametrize(
+    'world', [dict(cures=0.0), dict(cures=0.0, spoils=0.3), dict(cures=0.4, spoils=0.1, unsure=0.8)]
+)
 def test_thresholds_are_zero_where_trying_again_does_not_pay(tmp_path, num_keypoints, world):
     samples = make_samples(tmp_path, num_keypoints, **world)
     metrics, content = calibrate(tmp_path, samples, evaluators(tmp_path)[num_keypoints])
@@ -157,7 +202,8 @@ def test_thresholds_are_zero_where_trying_again_does_not_pay(tmp_path, num_keypo
     assert content['rejected']['search']['persons'] == 60
     assert metrics['calibration/gain'] == metrics['calibration/retried'] == 0
     assert not ConditionalTesting.from_cfg(
-        dict(thresholds=str(tmp_path / 'deep/t.json'))).thresholds.any()
+        dict(thresholds=str(tmp_path / 'deep/t.json'))
+    ).thresholds.any()
 
 
 def test_a_gain_on_the_search_half_alone_is_not_taken(tmp_path):
@@ -196,8 +242,15 @@ def test_ap_is_left_out_for_a_part_of_the_persons(tmp_path):
 
 def test_aims_and_seeds_reach_the_file(tmp_path):
     samples = make_samples(tmp_path, 16)
-    files = [calibrate(tmp_path, samples, dict(type='PCKhAUC'), **options)[1] for options in (
-        dict(), dict(), dict(seed=1), dict(aim='gain', max_passes=2.7, confidence=0.9))]
+    files = [
+        calibrate(tmp_path, samples, dict(type='PCKhAUC'), **options)[1]
+        for options in (
+            dict(),
+            dict(),
+            dict(seed=1),
+            dict(aim='gain', max_passes=2.7, confidence=0.9),
+        )
+    ]
     assert files[0] == files[1] and files[0]['search'] != files[2]['search']
     assert files[3]['search']['passes'] <= 2.7 < files[0]['search']['passes']
     _, content = calibrate(tmp_path, samples, dict(type='PCKhAUC'), max_passes=2)
@@ -209,8 +262,11 @@ def test_random_persons():
     sampler = RandomPersons(range(100), 20, seed=3)
     chosen = list(sampler)
     assert len(sampler) == len(set(chosen)) == 20 and chosen == sorted(chosen)
-    assert chosen == list(RandomPersons(range(100), 20, seed=3)) != list(
-        RandomPersons(range(100), 20, seed=4))
+    assert (
+        chosen
+        == list(RandomPersons(range(100), 20, seed=3))
+        != list(RandomPersons(range(100), 20, seed=4))
+    )
     assert list(RandomPersons(range(5), 20)) == [0, 1, 2, 3, 4]
     shares = []
     for rank in range(3):
@@ -222,14 +278,21 @@ def test_random_persons():
 
 def test_bad_arguments(tmp_path):
     def make(**kwargs):
-        return METRICS.build(dict(type='ThresholdCalibration', out_file='t.json',
-                                  perturbations=TABLE,
-                                  **{'evaluator': dict(type='PCKhAUC'), **kwargs}))
+        return METRICS.build(
+            dict(
+                type='ThresholdCalibration',
+                out_file='t.json',
+                perturbations=TABLE,
+                **{'evaluator': dict(type='PCKhAUC'), **kwargs},
+            )
+        )
 
-    for kwargs, message in ((dict(aim='best'), 'expected one of per-pass'),
-                            (dict(confidence=1), 'confidence 1'),
-                            (dict(evaluator=[]), 'is empty'),
-                            (dict(evaluator=dict(type='AUC')), 'AUC: calibration knows')):
+    for kwargs, message in (
+        (dict(aim='best'), 'expected one of per-pass'),
+        (dict(confidence=1), 'confidence 1'),
+        (dict(evaluator=[]), 'is empty'),
+        (dict(evaluator=dict(type='AUC')), 'AUC: calibration knows'),
+    ):
         with pytest.raises(InputError, match=message):
             make(**kwargs)
     with pytest.raises(InputError, match='no person'):
@@ -254,8 +317,6 @@ def test_bad_arguments(tmp_path):
 
 
 SQUARES = '''
-import sys
-sys.path.insert(0, '{tests}')
 custom_imports = dict(imports=['mspose_plugin', 'colour_squares'])
 codec.update(heatmap_size=(64, 64), sigma=2)
 val_dataloader['batch_size'] = 20
@@ -277,13 +338,13 @@ def squares(tmp_path_factory):
     path = data / 'annotations/mpii_val.json'
     persons = json.loads(path.read_text())
     for person in persons[::3]:
-        person['center'][0] = 25.
+        person['center'][0] = 25.0
     path.write_text(json.dumps([dict(person, scale=0.3) for person in persons]))
 
     def config(name, kind='ConditionalTopdownPoseEstimator', test_cfg='', evaluators=()):
-        return tiny_run.write_config(folder / name, data, SQUARES.format(
-            tests=tiny_run.REPOSITORY / 'tests', type=kind, test_cfg=test_cfg,
-            evaluators=evaluators))
+        return tiny_run.write_config(
+            folder / name, data, SQUARES.format(type=kind, test_cfg=test_cfg, evaluators=evaluators)
+        )
 
     torch.save(dict(state_dict={'backbone.gain': torch.ones(1)}, meta={}), folder / 'a.pth')
     return config, folder / 'a.pth', folder
@@ -291,8 +352,9 @@ def squares(tmp_path_factory):
 
 def evaluate(config, checkpoint, folder, *options):
     """Return the metrics of ``tools/test.py``."""
-    done = tiny_run.run([tiny_run.TEST, config, checkpoint, '--out', 'm.json', '--cfg-options',
-                         *options], folder)
+    done = tiny_run.run(
+        [tiny_run.TEST, config, checkpoint, '--out', 'm.json', '--cfg-options', *options], folder
+    )
     assert done.status == 0, done.err
     return json.loads((folder / 'm.json').read_text())
 
@@ -314,8 +376,11 @@ def test_the_tool_predicts_what_testing_gives(squares):
 
     plain = evaluate(config, checkpoint, folder, 'randomness.seed=1')
     assert plain == content['metrics_plain']
-    config = make('conditional.py', test_cfg="conditional=dict(thresholds='thresholds.json')",
-                  evaluators=[dict(type='TestingCost')])
+    config = make(
+        'conditional.py',
+        test_cfg="conditional=dict(thresholds='thresholds.json')",
+        evaluators=[dict(type='TestingCost')],
+    )
     tested = evaluate(config, checkpoint, folder, 'randomness.seed=2')
     cost = {key: tested.pop(key) for key in list(tested) if key.startswith('cost/')}
     assert tested == content['metrics'] and tested['PCKh'] > plain['PCKh'] + 1
@@ -338,11 +403,15 @@ def test_several_processes_write_the_same_file(squares):
 
 def test_an_untrained_network_is_tested_once(tmp_path):
     """The file that one tool writes is the one that the other takes."""
-    config = tiny_run.write_config(tmp_path / 'tiny.py', tiny_run.write_mpii(tmp_path / 'data'), '''
+    config = tiny_run.write_config(
+        tmp_path / 'tiny.py',
+        tiny_run.write_mpii(tmp_path / 'data'),
+        '''
 model.update(type='ConditionalTopdownPoseEstimator', test_cfg=dict(
     flip_test=True, conditional=dict(thresholds='thresholds.json', batch_size=3)))
 test_evaluator = [val_evaluator, dict(type='TestingCost')]
-''')
+''',
+    )
     cfg = Config.fromfile(str(config))
     cfg.model.pop('test_cfg')
     torch.manual_seed(0)
@@ -355,9 +424,11 @@ test_evaluator = [val_evaluator, dict(type='TestingCost')]
     content = json.loads((tmp_path / 'thresholds.json').read_text())
     assert content['thresholds'] == [0] * 16 and 'thresholds 0, every person' in done.out
     assert content['protocol']['flip_test'] is True and content['all']['passes'] == 2
-    for options, passes in ((['randomness.seed=1'], 2), (
-            ['model.test_cfg.conditional.thresholds=9.'], 2 * 5), (
-            ['model.test_cfg.multi_scale=True', 'model.test_cfg.conditional=None'], 2 * 6)):
+    for options, passes in (
+        (['randomness.seed=1'], 2),
+        (['model.test_cfg.conditional.thresholds=9.'], 2 * 5),
+        (['model.test_cfg.multi_scale=True', 'model.test_cfg.conditional=None'], 2 * 6),
+    ):
         metrics = evaluate(config, checkpoint, tmp_path, *options)
         assert 'PCKh' in metrics and metrics['cost/passes'] == passes
 
@@ -366,9 +437,11 @@ def test_mistakes_are_said_in_one_line(squares):
     make, checkpoint, folder = squares
     config, folder = make('a.py'), folder / 'mistakes'
     for argv, message in (
-            ([config, 'no.pth'], 'no.pth'), ([config, checkpoint, '--out', 'a.txt'], '.json'),
-            ([config, checkpoint, '--shifts', '--scales'], 'one candidate at least'),
-            ([config, checkpoint, '--scales', '0'], 'factor positive'),
-            ([config, checkpoint, '--max-persons', '1'], '2 or more'),
-            ([config, checkpoint, '--cfg-options', 'val_evaluator=None'], 'val_evaluator')):
+        ([config, 'no.pth'], 'no.pth'),
+        ([config, checkpoint, '--out', 'a.txt'], '.json'),
+        ([config, checkpoint, '--shifts', '--scales'], 'one candidate at least'),
+        ([config, checkpoint, '--scales', '0'], 'factor positive'),
+        ([config, checkpoint, '--max-persons', '1'], '2 or more'),
+        ([config, checkpoint, '--cfg-options', 'val_evaluator=None'], 'val_evaluator'),
+    ):
         assert message in tiny_run.run([TOOL, *argv], folder).error

@@ -1,4 +1,5 @@
 """What ``tools/check_env.py`` says about sound and broken environments."""
+
 import importlib.metadata
 import json
 import runpy
@@ -20,8 +21,16 @@ def test_one_screen_in_a_terminal(tmp_path):
     done = tiny_run.run([TOOL], tmp_path)
     lines = done.out.splitlines()
     assert len(lines) <= 25 and max(map(len, lines)) <= 120, done.out
-    for word in ('Python 3', 'torch ', 'mmcv', 'xtcocotools', 'setuptools', 'adapted:', 'mmcv._ext',
-                 'torch.load'):
+    for word in (
+        'Python 3',
+        'torch ',
+        'mmcv',
+        'xtcocotools',
+        'setuptools',
+        'adapted:',
+        'mmcv._ext',
+        'torch.load',
+    ):
         assert word in done.out
     assert not done.err
     to_do = 'to do:' in done.out
@@ -51,17 +60,32 @@ def versions(monkeypatch):
     return changed
 
 
-@pytest.mark.parametrize('name, version, problem, remedy', [
-    ('setuptools', '82.0', 'setuptools 82.0 is installed, mspose-plugin needs setuptools<81',
-     "pip install 'setuptools<81'"),
-    ('mmpose', None, 'mmpose is missing, mspose-plugin needs mmpose==1.3.2',
-     "pip install 'mmpose==1.3.2'"),
-    ('chumpy', None, 'chumpy is missing, mmpose needs chumpy', '--no-build-isolation chumpy'),
-    ('xtcocotools', '1.12', 'xtcocotools 1.12 is installed', '--no-binary xtcocotools'),
-    ('mmdet', '3.3.0', 'mmdet 3.3.0 is installed, mspose-plugin needs mmdet==3.2.0',
-     "pip install 'mmdet==3.2.0'"),
-    ('numpy', '1.26.4', 'numpy 1.26.4 is installed', "pip install 'numpy"),
-])
+@pytest.mark.parametrize(
+    'name, version, problem, remedy',
+    [
+        (
+            'setuptools',
+            '82.0',
+            'setuptools 82.0 is installed, mspose-plugin needs setuptools<81',
+            "pip install 'setuptools<81'",
+        ),
+        (
+            'mmpose',
+            None,
+            'mmpose is missing, mspose-plugin needs mmpose==1.3.2',
+            "pip install 'mmpose==1.3.2'",
+        ),
+        ('chumpy', None, 'chumpy is missing, mmpose needs chumpy', '--no-build-isolation chumpy'),
+        ('xtcocotools', '1.12', 'xtcocotools 1.12 is installed', '--no-binary xtcocotools'),
+        (
+            'mmdet',
+            '3.3.0',
+            'mmdet 3.3.0 is installed, mspose-plugin needs mmdet==3.2.0',
+            "pip install 'mmdet==3.2.0'",
+        ),
+        ('numpy', '1.26.4', 'numpy 1.26.4 is installed', "pip install 'numpy"),
+    ],
+)
 def test_each_problem_comes_with_a_remedy(check_env, versions, name, version, problem, remedy):
     versions[name] = version
     found = {p: r for p, r in check_env['collect']()['problems']}
@@ -70,8 +94,14 @@ def test_each_problem_comes_with_a_remedy(check_env, versions, name, version, pr
 
 
 def test_full_mmcv_and_headless_opencv_count(check_env, versions):
-    versions.update({'mmcv-lite': None, 'mmcv': '2.1.0', 'opencv-python': None,
-                     'opencv-python-headless': '5.0.0.93'})
+    versions.update(
+        {
+            'mmcv-lite': None,
+            'mmcv': '2.1.0',
+            'opencv-python': None,
+            'opencv-python-headless': '5.0.0.93',
+        }
+    )
     report = check_env['collect']()
     assert not [p for p, _ in report['problems'] if 'mmcv' in p or 'opencv' in p]
     assert {'mmcv', 'opencv-python-headless'} <= report['packages'].keys()
@@ -100,18 +130,29 @@ runpy.run_path({!r}, run_name='__main__')
 '''
 
 
-@pytest.mark.parametrize('code, problem, remedy', [
-    ("sys.modules['pkg_resources'] = None", 'mmengine imports pkg_resources',
-     "pip install 'setuptools<81'"),
-    ("sys.modules['xtcocotools'] = None", 'xtcocotools does not load', '--no-binary xtcocotools'),
-    ("sys.modules['mmcv'] = None", 'mmcv is missing', "pip install 'mmcv-lite==2.1.0'"),
-    ("sys.modules['mmpose'] = None", 'mmpose is missing', "pip install 'mmpose==1.3.2'"),
-    ("sys.modules['torch'] = None", 'torch does not load', 'make setup'),
-])
+@pytest.mark.parametrize(
+    'code, problem, remedy',
+    [
+        (
+            "sys.modules['pkg_resources'] = None",
+            'mmengine imports pkg_resources',
+            "pip install 'setuptools<81'",
+        ),
+        (
+            "sys.modules['xtcocotools'] = None",
+            'xtcocotools does not load',
+            '--no-binary xtcocotools',
+        ),
+        ("sys.modules['mmcv'] = None", 'mmcv is missing', "pip install 'mmcv-lite==2.1.0'"),
+        ("sys.modules['mmpose'] = None", 'mmpose is missing', "pip install 'mmpose==1.3.2'"),
+        ("sys.modules['torch'] = None", 'torch does not load', 'make setup'),
+    ],
+)
 def test_runs_where_something_is_broken(tmp_path, code, problem, remedy):
     # the plugin is imported afresh, after the damage
-    forget = ('for n in list(sys.modules):\n'
-              '    if n.startswith("mspose_plugin"): del sys.modules[n]\n')
+    forget = (
+        'for n in list(sys.modules):\n    if n.startswith("mspose_plugin"): del sys.modules[n]\n'
+    )
     script = tmp_path / 'broken.py'
     script.write_text(BROKEN.format(forget + code, str(TOOL)))
     done = tiny_run.run([script], tmp_path / 'cwd')

@@ -1,4 +1,5 @@
 """MLPE (our variant, which learns from random weights) on real COCO images and boxes."""
+
 import json
 
 import pytest
@@ -60,8 +61,10 @@ def base(sample, tmp_path_factory):
 
 
 def test_training_persons_are_learnt(base):
-    scalars = [json.loads(line) for line in
-               next((base / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    scalars = [
+        json.loads(line)
+        for line in next((base / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
+    ]
     losses = [line['loss_fine'] for line in scalars if 'loss_fine' in line]
     assert len(losses) == 100 and losses[-1] < 0.1 * losses[0]
     assert scalars[-1]['coco/AP'] > 0.95
@@ -69,10 +72,21 @@ def test_training_persons_are_learnt(base):
 
 def test_a_detectors_boxes(base, sample):
     boxes = sample / 'test_coco_det_AP_H_56.json'
-    done = run([TEST, base / 'small.py', base / 'run/epoch_100.pth', '--work-dir', base / 'test',
-                '--out', 'metrics.json', '--cfg-options',
-                f'test_dataloader.dataset.bbox_file={boxes}',
-                f'test_evaluator.outfile_prefix={base}/found'], base)
+    done = run(
+        [
+            TEST,
+            base / 'small.py',
+            base / 'run/epoch_100.pth',
+            '--work-dir',
+            base / 'test',
+            '--out',
+            'metrics.json',
+            '--cfg-options',
+            f'test_dataloader.dataset.bbox_file={boxes}',
+            f'test_evaluator.outfile_prefix={base}/found',
+        ],
+        base,
+    )
     assert done.status == 0, done.err
     assert f'test_dataloader: 118 boxes of {boxes}' in done.out
     # the boxes are not those that were learnt, and most hold nobody

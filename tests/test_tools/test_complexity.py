@@ -1,4 +1,5 @@
 """The counts of parameters and multiply-adds against published figures and a closed formula."""
+
 import json
 import runpy
 import sys
@@ -30,6 +31,7 @@ def count(repository, monkeypatch, tmp_path):
         except SystemExit as e:
             return e.code, None
         return 0, json.loads(out.read_text())
+
     return run
 
 
@@ -43,8 +45,14 @@ def tiny(tmp_path):
 
 def test_published_hourglass_and_its_regression_network(count, repository, capsys):
     """25.43 M as in the backbone's test; 27.4 GMACs, elsewhere published as 55 GFLOPs."""
-    configs = [repository / 'configs' / c for c in (
-        'ablation/mpii/1_hourglass.py', 'msspose_stages/1_mss.py', 'msspose_hourglass8_mpii.py')]
+    configs = [
+        repository / 'configs' / c
+        for c in (
+            'ablation/mpii/1_hourglass.py',
+            'msspose_stages/1_mss.py',
+            'msspose_hourglass8_mpii.py',
+        )
+    ]
     status, (hourglass, stage_one, complete) = count(*configs)
     assert status == 0 and hourglass['input_size'] == [256, 256]
     assert hourglass['params']['head'] == hourglass['gmacs']['head'] == 0
@@ -62,7 +70,7 @@ def test_published_hourglass_and_its_regression_network(count, repository, capsy
 
 def test_a_head_by_hand(count, tiny):
     """A 4x4 transposed convolution from 2x3 pixels, 1x1 prediction; nothing is fetched."""
-    _, (row, ) = count(tiny)
+    _, (row,) = count(tiny)
     assert row['input_size'] == [64, 96]
     deconv, final = 4 * 4 * 512 * 8, 8 * 5
     assert row['params']['head'] * 1e6 == pytest.approx(deconv + 2 * 8 + final + 5)
@@ -73,19 +81,22 @@ def test_a_head_by_hand(count, tiny):
 
 
 def test_convolutions_grow_with_the_pixels(count, tiny):
-    _, (one, ) = count(tiny)
-    _, (four, ) = count(tiny, '--input-size', 128, 192)
+    _, (one,) = count(tiny)
+    _, (four,) = count(tiny, '--input-size', 128, 192)
     assert four['input_size'] == [128, 192] and four['params'] == one['params']
     assert four['gmacs']['total'] == pytest.approx(4 * one['gmacs']['total'])
 
 
-@pytest.mark.parametrize('text, args, words', [
-    ('x = 1', (), 'no model with a backbone and a head'),
-    (TINY.replace("'HeatmapHead'", "'NoHead'"), (), 'NoHead is not in the'),
-    (TINY.replace('codec', 'other'), (), 'input_size'),
-    (TINY, ('--input-size', 0, 5), '--input-size'),
-    (None, (), 'no such file'),
-])
+@pytest.mark.parametrize(
+    'text, args, words',
+    [
+        ('x = 1', (), 'no model with a backbone and a head'),
+        (TINY.replace("'HeatmapHead'", "'NoHead'"), (), 'NoHead is not in the'),
+        (TINY.replace('codec', 'other'), (), 'input_size'),
+        (TINY, ('--input-size', 0, 5), '--input-size'),
+        (None, (), 'no such file'),
+    ],
+)
 def test_errors_in_one_line(count, tmp_path, capsys, text, args, words):
     path = tmp_path / 'config.py'
     if text is not None:

@@ -1,4 +1,5 @@
 """``make demo`` from data to picture, tiny, outside the repository."""
+
 import json
 import os
 import subprocess
@@ -9,8 +10,13 @@ import pytest
 
 SHRUNK = dict(
     msspose=['model.backbone.channels=8'],
-    mlpe=['model.backbone.base_channels=4', 'model.neck.in_channels=(16,32,64,128)',
-          'model.neck.channels=8', 'model.head.channels=8'])
+    mlpe=[
+        'model.backbone.base_channels=4',
+        'model.neck.in_channels=(16,32,64,128)',
+        'model.neck.channels=8',
+        'model.head.channels=8',
+    ],
+)
 CONFIGS = dict(msspose='configs/demo/msspose_synthetic.py', mlpe='configs/demo/mlpe_synthetic.py')
 EVALUATIONS = dict(msspose=['metrics'], mlpe=['metrics', 'metrics_detections'])
 
@@ -18,12 +24,30 @@ EVALUATIONS = dict(msspose=['metrics'], mlpe=['metrics', 'metrics_detections'])
 @pytest.mark.parametrize('name', list(SHRUNK))
 def test_every_step_and_its_summary(name, repository, tmp_path):
     done = subprocess.run(
-        [sys.executable, repository / 'tools/demo.py', name, '--train', '12', '--val', '24',
-         '--seed', '3', '--difficulty', 'easy', '--cfg-options', *SHRUNK[name],
-         'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4'],
-        cwd=tmp_path, env=os.environ | {'OMP_NUM_THREADS': '1'}, capture_output=True, text=True)
+        [
+            sys.executable,
+            repository / 'tools/demo.py',
+            name,
+            '--train',
+            '12',
+            '--val',
+            '24',
+            '--seed',
+            '3',
+            '--difficulty',
+            'easy',
+            '--cfg-options',
+            *SHRUNK[name],
+            'train_cfg.max_epochs=1',
+            'train_dataloader.batch_size=4',
+        ],
+        cwd=tmp_path,
+        env=os.environ | {'OMP_NUM_THREADS': '1'},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
-    root, = (tmp_path / 'work_dirs').iterdir()
+    (root,) = (tmp_path / 'work_dirs').iterdir()
     summary = json.loads((root / 'summary.json').read_text())
     assert set(summary) == {'protocol', *EVALUATIONS[name], 'seconds', 'cpus'}
     protocol = summary['protocol']
@@ -31,9 +55,14 @@ def test_every_step_and_its_summary(name, repository, tmp_path):
     assert protocol['cfg_options'][:2] == ['randomness.seed=3', SHRUNK[name][0]]
     assert protocol['checkpoint'] == 'epoch_1.pth'
     assert {key: protocol['data'][key] for key in ('train', 'val', 'seed', 'difficulty')} == dict(
-        train=12, val=24, seed=3, difficulty='easy')
+        train=12, val=24, seed=3, difficulty='easy'
+    )
     assert list(summary['seconds']) == [
-        'data', 'training', *(f'evaluation: {e}' for e in EVALUATIONS[name]), 'pictures']
+        'data',
+        'training',
+        *(f'evaluation: {e}' for e in EVALUATIONS[name]),
+        'pictures',
+    ]
     assert all(seconds > 0 for seconds in summary['seconds'].values())
     for evaluation in EVALUATIONS[name]:
         assert summary[evaluation] == json.loads((root / f'{evaluation}.json').read_text())
@@ -43,8 +72,11 @@ def test_every_step_and_its_summary(name, repository, tmp_path):
     last = done.stdout.splitlines()[-1]
     if name == 'msspose':
         assert 0 <= summary['metrics']['PCKh'] <= 100
-        assert last.startswith('PCKh@0.5 on 24 unseen synthetic people: '
-                               f'{summary["metrics"]["PCKh"]:.1f} (')
+        assert last.startswith(
+            f'PCKh@0.5 on 24 unseen synthetic people: {summary["metrics"]["PCKh"]:.1f} ('
+        )
     else:
-        assert last.startswith('AP on 24 unseen images of synthetic people: '
-                               f'{summary["metrics"]["coco/AP"]:.3f} with ground-truth boxes')
+        assert last.startswith(
+            'AP on 24 unseen images of synthetic people: '
+            f'{summary["metrics"]["coco/AP"]:.3f} with ground-truth boxes'
+        )

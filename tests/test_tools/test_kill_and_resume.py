@@ -1,4 +1,5 @@
 """SIGKILL at any step of writing a checkpoint, and at any time; ``--resume`` carries on."""
+
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,7 +10,7 @@ import tiny_run
 import torch
 from kill_random import RESUMED, Trials, epochs_on_disk, finished_epochs, weights
 
-from mspose_plugin.checkpoint_io import load_checkpoint_file
+from mspose_plugin.checkpoint.loading import load_checkpoint_file
 
 KILL_AT = str(Path(tiny_run.__file__).with_name('kill_at.py'))
 MMPOSE_TRAIN = str(Path(mmpose.__file__).parent / '.mim/tools/train.py')
@@ -30,8 +31,17 @@ def test_kill_at_every_step_of_writing(config, tmp_path):
     for at in range(1, STEPS + 1):
         # every second run is MMPose's own tool, which starts afresh when there is nothing
         tool = tiny_run.TRAIN if epoch and at % 2 else MMPOSE_TRAIN
-        argv = [KILL_AT, at, tool, config, '--work-dir', work, '--resume', '--cfg-options',
-                'train_cfg.max_epochs=99']
+        argv = [
+            KILL_AT,
+            at,
+            tool,
+            config,
+            '--work-dir',
+            work,
+            '--resume',
+            '--cfg-options',
+            'train_cfg.max_epochs=99',
+        ]
         done = tiny_run.run(argv, tmp_path / 'cwd')
         assert done.status == -signal.SIGKILL, done.err
         kills += 1
@@ -49,8 +59,10 @@ def test_kill_at_every_step_of_writing(config, tmp_path):
 
     last = epoch + 2
     tail = ['--cfg-options', f'train_cfg.max_epochs={last}']
-    done = tiny_run.run([KILL_AT, 0, tiny_run.TRAIN, config, '--work-dir', work, '--resume', *tail],
-                        tmp_path / 'cwd')
+    done = tiny_run.run(
+        [KILL_AT, 0, tiny_run.TRAIN, config, '--work-dir', work, '--resume', *tail],
+        tmp_path / 'cwd',
+    )
     assert done.status == 0, done.err
     assert not list(work.glob('.*')), 'unfinished files were not cleared'
     assert finished_epochs(work) == [last - 1, last]
@@ -60,8 +72,9 @@ def test_kill_at_every_step_of_writing(config, tmp_path):
 
     # the same as if nothing had happened, to the last bit
     calm = tmp_path / 'calm'
-    done = tiny_run.run([KILL_AT, 0, tiny_run.TRAIN, config, '--work-dir', calm, *tail],
-                        tmp_path / 'cwd')
+    done = tiny_run.run(
+        [KILL_AT, 0, tiny_run.TRAIN, config, '--work-dir', calm, *tail], tmp_path / 'cwd'
+    )
     assert done.status == 0, done.err
     ours, theirs = weights(work, last), weights(calm, last)
     assert ours.keys() == theirs.keys()
@@ -88,9 +101,18 @@ def test_kill_between_the_last_save_and_its_validation(config, tmp_path, at):
     assert done.status == 0 and 'validating now' not in done.out, done.err
 
 
-@pytest.mark.parametrize('processes', [
-    1, pytest.param(2, marks=pytest.mark.skipif(
-        torch.cuda.is_available(), reason='needs one GPU for each process'))])
+@pytest.mark.parametrize(
+    'processes',
+    [
+        1,
+        pytest.param(
+            2,
+            marks=pytest.mark.skipif(
+                torch.cuda.is_available(), reason='needs one GPU for each process'
+            ),
+        ),
+    ],
+)
 def test_kill_at_random_moments(config, tmp_path, processes):
     """A few trials of ``kill_random.py``, which can be run for longer."""
     trials = Trials(config, tmp_path, processes)

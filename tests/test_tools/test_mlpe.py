@@ -1,4 +1,5 @@
 """MLPE's configs, shrunk, from synthetic COCO data to results; each kind of bad input."""
+
 import json
 import shutil
 
@@ -11,9 +12,9 @@ from mmpose.registry import DATASETS
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 from xtcocotools.coco import COCO
 
-from mspose_plugin import cli
-from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
-from mspose_plugin.errors import InputError
+from mspose_plugin.cli import common as cli
+from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.utils.errors import InputError
 
 ANNOTATIONS = 'data/coco/annotations/person_keypoints_{}2017.json'
 DETECTIONS = 'data/coco/person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
@@ -40,8 +41,12 @@ default_hooks = dict(logger=dict(interval=1))
 
 def write_config(path, name, input_size=(48, 64), heatmap_size=(12, 16), more=''):
     """Write one of ``configs/mlpe`` with a sixteenth of the pixels and of the channels."""
-    path.write_text(SHRUNK.format(repository=REPOSITORY, name=name, input_size=input_size,
-                                  heatmap_size=heatmap_size) + more)
+    path.write_text(
+        SHRUNK.format(
+            repository=REPOSITORY, name=name, input_size=input_size, heatmap_size=heatmap_size
+        )
+        + more
+    )
     return path
 
 
@@ -60,10 +65,16 @@ def base(tmp_path_factory):
     folder = tmp_path_factory.mktemp('mlpe')
     write_dataset(Recipe(layout='coco', train=5, val=3, seed=1), folder / 'data/coco')
     train = folder / ANNOTATIONS.format('train')
-    edited(train, train, lambda c: c.update(
-        annotations=[a for a in c['annotations'] if a['image_id'] != c['images'][0]['id']]))
-    done = run([TRAIN, write_config(folder / 'tiny.py', 'c_deconv'), '--work-dir', folder / 'run'],
-               folder)
+    edited(
+        train,
+        train,
+        lambda c: c.update(
+            annotations=[a for a in c['annotations'] if a['image_id'] != c['images'][0]['id']]
+        ),
+    )
+    done = run(
+        [TRAIN, write_config(folder / 'tiny.py', 'c_deconv'), '--work-dir', folder / 'run'], folder
+    )
     assert done.status == 0, done.err
     (folder / 'train.txt').write_text(done.out)
     return folder
@@ -73,19 +84,42 @@ def base(tmp_path_factory):
 def train(base, tmp_path):
     """Return a function that trains a config of this module with ``--cfg-options``."""
     return lambda config, *options: run(
-        [TRAIN, config, '--work-dir', tmp_path / 'run', '--cfg-options',
-         'train_dataloader.batch_size=4', *options], base)
+        [
+            TRAIN,
+            config,
+            '--work-dir',
+            tmp_path / 'run',
+            '--cfg-options',
+            'train_dataloader.batch_size=4',
+            *options,
+        ],
+        base,
+    )
 
 
 @pytest.fixture()
 def test(base, tmp_path):
     """Return a function that tests a config by name, with ``--cfg-options``; gives the metrics."""
+
     def test(name, *options):
-        done = run([TEST, write_config(tmp_path / f'{name}.py', name), base / 'run/epoch_1.pth',
-                    '--work-dir', tmp_path / 'run', '--out', tmp_path / 'metrics.json',
-                    '--cfg-options', 'test_dataloader.batch_size=8', *options], base)
+        done = run(
+            [
+                TEST,
+                write_config(tmp_path / f'{name}.py', name),
+                base / 'run/epoch_1.pth',
+                '--work-dir',
+                tmp_path / 'run',
+                '--out',
+                tmp_path / 'metrics.json',
+                '--cfg-options',
+                'test_dataloader.batch_size=8',
+                *options,
+            ],
+            base,
+        )
         assert done.status == 0, done.err
         return done.out, json.loads((tmp_path / 'metrics.json').read_text())
+
     return test
 
 
@@ -98,16 +132,20 @@ def persons(path):
 
 
 def test_training_reports_losses_and_ap(base):
-    scalars = [json.loads(line) for line in
-               next((base / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    scalars = [
+        json.loads(line)
+        for line in next((base / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
+    ]
     first = scalars[0]
     names = ['loss_c5', 'loss_c4', 'loss_c3', 'loss_c2', 'loss_fine']
     assert [name for name in first if name.startswith('loss_')] == names
     assert first['loss'] == pytest.approx(sum(first[name] for name in names))
     assert 0 <= scalars[-1]['coco/AP'] <= 1
     path = ANNOTATIONS.format('val')
-    assert (f'val_dataloader: {len(persons(base / path))} boxes of the ground truth, {path}'
-            in (base / 'train.txt').read_text())
+    assert (
+        f'val_dataloader: {len(persons(base / path))} boxes of the ground truth, {path}'
+        in (base / 'train.txt').read_text()
+    )
 
 
 def test_images_without_people_are_passed_over(base):
@@ -117,13 +155,24 @@ def test_images_without_people_are_passed_over(base):
     samples = list(DATASETS.build(dataset))
     assert [s['id'] for s in samples] == [a['id'] for a in persons(path)]
     assert min(json.loads(path.read_text())['images'], key=lambda i: i['id'])['id'] not in {
-        s['img_id'] for s in samples}
+        s['img_id'] for s in samples
+    }
 
 
 def test_resume(base, train, tmp_path):
     shutil.copytree(base / 'run', tmp_path / 'run')
-    done = run([TRAIN, base / 'tiny.py', '--work-dir', tmp_path / 'run', '--resume',
-                '--cfg-options', 'train_cfg.max_epochs=2'], base)
+    done = run(
+        [
+            TRAIN,
+            base / 'tiny.py',
+            '--work-dir',
+            tmp_path / 'run',
+            '--resume',
+            '--cfg-options',
+            'train_cfg.max_epochs=2',
+        ],
+        base,
+    )
     steps = len(persons(base / ANNOTATIONS.format('train'))) // 4
     assert done.status == 0 and f'resumed epoch: 1, iter: {steps}' in done.out, done.err
     assert f'Epoch(train) [2][{steps}/{steps}]' in done.out and 'Epoch(train) [1]' not in done.out
@@ -145,10 +194,15 @@ def test_our_variant(base, tmp_path):
     config = write_config(tmp_path / 'tiny.py', 'ours_resnest50_256x192')
     done = run([TRAIN, config, '--work-dir', tmp_path / 'run'], base)
     assert done.status == 0 and 'coco/AP' in done.out, done.err
-    weights, released = (torch.load(path, weights_only=False)['state_dict'] for path in (
-        tmp_path / 'run/epoch_1.pth', base / 'run/epoch_1.pth'))
-    idle = {name for name in weights if name.startswith('neck.laterals.')
-            and not name.startswith('neck.laterals.0.')}
+    weights, released = (
+        torch.load(path, weights_only=False)['state_dict']
+        for path in (tmp_path / 'run/epoch_1.pth', base / 'run/epoch_1.pth')
+    )
+    idle = {
+        name
+        for name in weights
+        if name.startswith('neck.laterals.') and not name.startswith('neck.laterals.0.')
+    }
     assert idle and weights.keys() - released.keys() == idle
 
 
@@ -194,9 +248,12 @@ def test_image_without_a_box_above_the_threshold(base, test, tmp_path):
 
     path = edited(base / DETECTIONS, tmp_path / 'boxes.json', lower)
     above = sum(box['score'] > 0.5 for box in json.loads(path.read_text()))
-    log, metrics = test('c_detections', f'test_dataloader.dataset.bbox_file={path}',
-                        'test_dataloader.dataset.filter_cfg.bbox_score_thr=0.5',
-                        f'test_evaluator.outfile_prefix={tmp_path}/results')
+    log, metrics = test(
+        'c_detections',
+        f'test_dataloader.dataset.bbox_file={path}',
+        'test_dataloader.dataset.filter_cfg.bbox_score_thr=0.5',
+        f'test_evaluator.outfile_prefix={tmp_path}/results',
+    )
     assert f'test_dataloader: {above} boxes of {path}' in log and 'coco/AP' in metrics
     results = json.loads((tmp_path / 'results.keypoints.json').read_text())
     assert results and first not in {r['image_id'] for r in results}
@@ -220,14 +277,15 @@ def test_testdev_writes_results_for_the_server(base, test):
 def test_inference_on_an_image(base):
     model = init_model(str(base / 'tiny.py'), str(base / 'run/epoch_1.pth'), device='cpu')
     image = sorted((base / 'data/coco/val2017').iterdir())[0]
-    whole, = inference_topdown(model, str(image))
+    (whole,) = inference_topdown(model, str(image))
     assert whole.pred_instances.keypoints.shape == (1, 17, 2)
     boxes = np.array([[10, 10, 90, 150], [30, 20, 120, 170]], np.float32)
     both = inference_topdown(model, str(image), boxes)
     assert [sample.pred_instances.bboxes.tolist() for sample in both] == boxes[:, None].tolist()
-    alone, = inference_topdown(model, str(image), boxes[1:])
-    np.testing.assert_allclose(both[1].pred_instances.keypoints, alone.pred_instances.keypoints,
-                               atol=1e-3)
+    (alone,) = inference_topdown(model, str(image), boxes[1:])
+    np.testing.assert_allclose(
+        both[1].pred_instances.keypoints, alone.pred_instances.keypoints, atol=1e-3
+    )
 
 
 def test_input_size_that_is_no_multiple_of_32(base, train, tmp_path):
@@ -247,18 +305,21 @@ def test_wrong_heatmap_size(train, tmp_path):
     config = write_config(tmp_path / 'tiny.py', 'c_deconv', (50, 70), (12, 17))
     assert train(config).error == (
         'error: codec.heatmap_size gives targets of 12x17, the network predicts 13x18; set '
-        'heatmap_size to that')
+        'heatmap_size to that'
+    )
 
 
 def test_more_hard_keypoints_than_keypoints(base, train):
     assert train(base / 'tiny.py', 'model.head.fine_loss.topk=18').error == (
-        'error: HardKeypointMSELoss: topk=18, but there are 17 keypoints; set topk to at most that')
+        'error: HardKeypointMSELoss: topk=18, but there are 17 keypoints; set topk to at most that'
+    )
 
 
 def test_fewer_people_than_a_batch(base, train):
     assert train(base / 'tiny.py', 'train_dataloader.batch_size=1000').error.endswith(
         'fewer than train_dataloader.batch_size, and drop_last is set: there is nothing to train '
-        'on; lower batch_size')
+        'on; lower batch_size'
+    )
 
 
 def test_occluded_keypoints_can_be_left_out(train, tmp_path):
@@ -266,10 +327,14 @@ def test_occluded_keypoints_can_be_left_out(train, tmp_path):
     config = write_config(tmp_path / 'tiny.py', 'c_deconv')
     done = train(config, *options)
     assert done.status == 0, done.err
-    unmarked = write_config(tmp_path / 'unmarked.py', 'c_deconv', more="""
+    unmarked = write_config(
+        tmp_path / 'unmarked.py',
+        'c_deconv',
+        more="""
 _pipeline = _base_.train_dataloader.dataset.pipeline
 _pipeline.remove(next(s for s in _pipeline if s.type == 'MarkOccluded'))
-""")
+""",
+    )
     assert "dict(type='MarkOccluded')" in train(unmarked, *options).error
 
 
@@ -292,24 +357,57 @@ def test_detector_file_of_other_images_ends_the_tool(base, tmp_path):
 
     path = edited(base / DETECTIONS, tmp_path / 'boxes.json', shift)
     count = len(json.loads(path.read_text()))
-    done = run([TEST, write_config(tmp_path / 'tiny.py', 'c_detections'), base / 'run/epoch_1.pth',
-                '--cfg-options', f'test_dataloader.dataset.bbox_file={path}'], base)
+    done = run(
+        [
+            TEST,
+            write_config(tmp_path / 'tiny.py', 'c_detections'),
+            base / 'run/epoch_1.pth',
+            '--cfg-options',
+            f'test_dataloader.dataset.bbox_file={path}',
+        ],
+        base,
+    )
     assert f"detector file '{path}': {count} of {count} boxes lie in images that" in done.error
     assert 'take the detector file that was made for these images' in done.error
 
 
-@pytest.mark.parametrize('content, message', [
-    (None, r'does not exist; .*a detector\'s boxes .* into data/coco/person_detection_results/'),
-    ('', 'is empty'),
-    ('[]', r'has no box of a person \(category_id 1\) with a score of 0.0 or more'),
-    ('[{"image_id": 1000001, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 1}]', 'has no box'),
-    ('[{"image_id"', 'is not JSON'),
-    ('{"boxes": []}', 'is not a list of image_id, category_id, bbox'),
-    ('[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2], "score": 1}]', 'is not a list of'),
-    ('[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}, {"image_id": 5,'
-     ' "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]',
-     r'1 of 2 boxes lie in images .* \(first: image_id 5\)'),
-], ids=['missing', 'no bytes', 'no boxes', 'no persons', 'cut', 'no list', 'no box', 'one foreign'])
+@pytest.mark.parametrize(
+    'content, message',
+    [
+        (
+            None,
+            r'does not exist; .*a detector\'s boxes .* into data/coco/person_detection_results/',
+        ),
+        ('', 'is empty'),
+        ('[]', r'has no box of a person \(category_id 1\) with a score of 0.0 or more'),
+        (
+            '[{"image_id": 1000001, "category_id": 2, "bbox": [1, 2, 3, 4], "score": 1}]',
+            'has no box',
+        ),
+        ('[{"image_id"', 'is not JSON'),
+        ('{"boxes": []}', 'is not a list of image_id, category_id, bbox'),
+        (
+            '[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2], "score": 1}]',
+            'is not a list of',
+        ),
+        (
+            '[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}, '
+            '{"image_id": 5,'
+            ' "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}]',
+            r'1 of 2 boxes lie in images .* \(first: image_id 5\)',
+        ),
+    ],
+    ids=[
+        'missing',
+        'no bytes',
+        'no boxes',
+        'no persons',
+        'cut',
+        'no list',
+        'no box',
+        'one foreign',
+    ],
+)
 def test_detector_file(base, tmp_path, monkeypatch, content, message):
     monkeypatch.chdir(base)
     path = tmp_path / 'boxes.json'

@@ -1,4 +1,5 @@
 """The published configs, shrunk, from synthetic data in each set's format to a prediction."""
+
 import json
 
 import cv2
@@ -8,8 +9,8 @@ from mmengine.config import Config
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
-from mspose_plugin.checkpoint_io import load_checkpoint_file
-from mspose_plugin.datasets.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.checkpoint.loading import load_checkpoint_file
+from mspose_plugin.synthetic.writer import Recipe, write_dataset
 
 KEYS = dict(mpii='PCKh', flic='PCK', coco='coco/AP')
 KEYPOINTS = dict(mpii=16, flic=11, coco=17)
@@ -34,8 +35,9 @@ def trained(request, tmp_path_factory):
     """Return the layout and a folder in which its config has been trained."""
     layout = request.param
     folder = tmp_path_factory.mktemp(layout)
-    write_dataset(Recipe(layout=layout, train=4, val=3, seed=1), folder / f'data/{layout}',
-                  workers=1)
+    write_dataset(
+        Recipe(layout=layout, train=4, val=3, seed=1), folder / f'data/{layout}', workers=1
+    )
     config = folder / 'shrunk.py'
     config.write_text(SHRUNK.format(repository=REPOSITORY, layout=layout))
     done = run([TRAIN, config, '--work-dir', folder / 'run'], folder)
@@ -46,12 +48,15 @@ def trained(request, tmp_path_factory):
 def test_all_three_stages_train_and_are_evaluated(trained):
     layout, folder, log = trained
     assert (folder / 'run/last_checkpoint').read_text().endswith('epoch_3.pth')
-    scalars = [json.loads(line) for line in
-               next((folder / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()]
+    scalars = [
+        json.loads(line)
+        for line in next((folder / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
+    ]
     training = [line for line in scalars if 'loss' in line]
     # the regression network has no loss in the first stage
     assert ['loss_msr_64x64' in line for line in training] == [
-        line['epoch'] > 1 for line in training]
+        line['epoch'] > 1 for line in training
+    ]
     assert len([line for line in scalars if KEYS[layout] in line]) == 3
 
 
@@ -62,15 +67,30 @@ def test_test_py_gives_the_metric(trained):
     assert KEYS[layout] in json.loads((folder / 'm.json').read_text())
 
 
-@pytest.mark.parametrize('option', [
-    'model.test_cfg.multi_scale=True',
-    'model.test_cfg.conditional.thresholds=1.',
-])
+@pytest.mark.parametrize(
+    'option',
+    [
+        'model.test_cfg.multi_scale=True',
+        'model.test_cfg.conditional.thresholds=1.',
+    ],
+)
 def test_other_ways_of_testing_by_option(trained, option):
     layout, folder, _ = trained
-    done = run([TEST, folder / 'shrunk.py', folder / 'run/epoch_3.pth', '--out', 'n.json',
-                '--cfg-options', option, 'model.test_cfg.conditional.max_trials=1'
-                if 'conditional' in option else 'model.test_cfg.flip_test=False'], folder)
+    done = run(
+        [
+            TEST,
+            folder / 'shrunk.py',
+            folder / 'run/epoch_3.pth',
+            '--out',
+            'n.json',
+            '--cfg-options',
+            option,
+            'model.test_cfg.conditional.max_trials=1'
+            if 'conditional' in option
+            else 'model.test_cfg.flip_test=False',
+        ],
+        folder,
+    )
     assert done.status == 0, done.err
     assert KEYS[layout] in json.loads((folder / 'n.json').read_text())
 
@@ -85,8 +105,8 @@ def images(trained):
 def test_init_model_and_inference_topdown(trained, images):
     layout, folder, _ = trained
     model = init_model(str(folder / 'shrunk.py'), str(folder / 'run/epoch_3.pth'), device='cpu')
-    from_file, = inference_topdown(model, str(images[0]))
-    from_array, = inference_topdown(model, cv2.imread(str(images[0])))
+    (from_file,) = inference_topdown(model, str(images[0]))
+    (from_array,) = inference_topdown(model, cv2.imread(str(images[0])))
     assert from_file.pred_instances.keypoints.shape == (1, KEYPOINTS[layout], 2)
     assert np.array_equal(from_file.pred_instances.keypoints, from_array.pred_instances.keypoints)
 
@@ -94,11 +114,16 @@ def test_init_model_and_inference_topdown(trained, images):
 def test_mmpose_inferencer_on_files_arrays_and_folders(trained, images, tmp_path):
     layout, folder, _ = trained
     inferencer = MMPoseInferencer(
-        pose2d=str(folder / 'shrunk.py'), pose2d_weights=str(folder / 'run/epoch_3.pth'),
-        det_model='whole_image', device='cpu')
+        pose2d=str(folder / 'shrunk.py'),
+        pose2d_weights=str(folder / 'run/epoch_3.pth'),
+        det_model='whole_image',
+        device='cpu',
+    )
     files = [p['predictions'][0][0]['keypoints'] for p in inferencer([str(i) for i in images])]
-    arrays = [p['predictions'][0][0]['keypoints']
-              for p in inferencer([cv2.imread(str(i)) for i in images])]
+    arrays = [
+        p['predictions'][0][0]['keypoints']
+        for p in inferencer([cv2.imread(str(i)) for i in images])
+    ]
     assert np.shape(files) == (2, KEYPOINTS[layout], 2)
     assert files == arrays
     inputs = tmp_path / 'inputs'
@@ -141,15 +166,16 @@ def test_the_first_stage_predicts_as_it_was_trained(first_stage, images):
     for cfg in (config, told):
         model = init_model(str(cfg), str(checkpoint), device='cpu')
         assert model.head.refine is False
-        sample, = inference_topdown(model, str(images[0]))
+        (sample,) = inference_topdown(model, str(images[0]))
         found.append(sample.pred_instances.keypoints)
     assert np.array_equal(*found)
 
 
 def test_the_inferencer_sees_the_first_stage(first_stage):
     config, checkpoint, _ = first_stage
-    inferencer = MMPoseInferencer(pose2d=str(config), pose2d_weights=str(checkpoint),
-                                  det_model='whole_image', device='cpu')
+    inferencer = MMPoseInferencer(
+        pose2d=str(config), pose2d_weights=str(checkpoint), det_model='whole_image', device='cpu'
+    )
     assert inferencer.inferencer.model.head.refine is False
 
 
@@ -166,8 +192,10 @@ def test_a_resumed_run_goes_on_to_the_next_stage(trained, first_stage, tmp_path)
     done = run([TRAIN, config, '--work-dir', work, '--resume', checkpoint], trained[1])
     assert done.status == 0, done.err
     assert "Stage 2/3 'msr'" in done.out and 'loss_msr_64x64' in done.out
-    resumed, whole = (load_checkpoint_file(folder / 'epoch_2.pth')['state_dict']
-                      for folder in (work, checkpoint.parent))
+    resumed, whole = (
+        load_checkpoint_file(folder / 'epoch_2.pth')['state_dict']
+        for folder in (work, checkpoint.parent)
+    )
     assert resumed['head._extra_state'] and whole['head._extra_state']
     assert not load_checkpoint_file(checkpoint)['state_dict']['head._extra_state']
 

@@ -1,4 +1,5 @@
 """What goes wrong in a training, through the tools: a line and a status, nothing lost, no hang."""
+
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import tiny_run
 import torch
 from tiny_run import TRAIN, run, run_ranks
 
-from mspose_plugin.checkpoint_io import load_checkpoint_file
+from mspose_plugin.checkpoint.loading import load_checkpoint_file
 
 RANKS = pytest.mark.skipif(torch.cuda.is_available(), reason='needs one GPU for each process')
 # scripts that run tools/train.py with something amiss
@@ -53,8 +54,16 @@ def train(base, tmp_path):
     (tmp_path / 'run/last_checkpoint').write_text(str(tmp_path / 'run/epoch_2.pth'))
 
     def start(*options, resume='--resume', amiss=None, ranks=1, config='tiny.py', **more):
-        argv = [TRAIN, base / config, '--work-dir', tmp_path / 'run', *resume.split(),
-                '--cfg-options', 'train_cfg.max_epochs=3', *options]
+        argv = [
+            TRAIN,
+            base / config,
+            '--work-dir',
+            tmp_path / 'run',
+            *resume.split(),
+            '--cfg-options',
+            'train_cfg.max_epochs=3',
+            *options,
+        ]
         if amiss:
             (tmp_path / 'amiss.py').write_text(AMISS.format(amiss))
             argv.insert(0, tmp_path / 'amiss.py')
@@ -79,40 +88,56 @@ def test_weights_that_diverge(train, tmp_path):
 
 @RANKS
 def test_a_loss_that_is_not_finite_in_one_process_of_two(train, tmp_path):
-    for done in train('default_hooks.finite_loss.patience=1', ranks=2,
-                      amiss='MSSHead.loss = nan_in_the_second_process'):
+    for done in train(
+        'default_hooks.finite_loss.patience=1',
+        ranks=2,
+        amiss='MSSHead.loss = nan_in_the_second_process',
+    ):
         assert done.error == (
             'error: training stopped: loss not finite in 1 steps in a row, the first in epoch 3, '
             'step 1: loss, loss_more; lower the learning rate or clip gradients '
-            f'(optim_wrapper.clip_grad); the last good checkpoint is {tmp_path}/run/epoch_2.pth')
+            f'(optim_wrapper.clip_grad); the last good checkpoint is {tmp_path}/run/epoch_2.pth'
+        )
 
 
 def test_a_stuck_data_loading_process(train):
-    line = train('train_dataloader.num_workers=1', 'default_hooks.loader_timeout.seconds=1',
-                 amiss='LoadImageChecked.transform = stuck').error
+    line = train(
+        'train_dataloader.num_workers=1',
+        'default_hooks.loader_timeout.seconds=1',
+        amiss='LoadImageChecked.transform = stuck',
+    ).error
     assert line.startswith('error: no batch of data for 1 seconds: shared memory is full, or ')
     assert '--shm-size' in line and 'default_hooks.loader_timeout.seconds' in line
 
 
 def test_a_killed_data_loading_process_and_a_second_training(train, tmp_path):
-    process = train('train_dataloader.num_workers=1', 'train_cfg.max_epochs=9999',
-                    'train_dataloader.persistent_workers=True', go=tiny_run.start)
+    process = train(
+        'train_dataloader.num_workers=1',
+        'train_cfg.max_epochs=9999',
+        'train_dataloader.persistent_workers=True',
+        go=tiny_run.start,
+    )
     deadline = time.monotonic() + 120
     while 'epoch_3.pth' not in epochs(tmp_path / 'run') and time.monotonic() < deadline:
-        time.sleep(.05)
+        time.sleep(0.05)
     config = (tmp_path / 'run/tiny.py').read_bytes()
     for resume in ('--resume', ''):
         shutil.rmtree(tmp_path / 'second', ignore_errors=True)
         line = train(resume=resume, go=lambda argv, _: run(argv, tmp_path / 'second')).error
-        assert line.startswith(f'error: work_dir {tmp_path}/run is in use by process '
-                               f'{process.pid} on ')
+        assert line.startswith(
+            f'error: work_dir {tmp_path}/run is in use by process {process.pid} on '
+        )
     assert (tmp_path / 'run/tiny.py').read_bytes() == config
     worker = subprocess.run(['pgrep', '-P', str(process.pid)], capture_output=True, text=True)
     os.kill(int(worker.stdout.split()[0]), signal.SIGKILL)
     line = tiny_run.finish(process, tmp_path / 'cwd').error
     # without its number where it died with a batch half handed over
-    assert line.startswith((f'error: data-loading process {worker.stdout.split()[0]} ',
-                            'error: a data-loading process was killed'))
+    assert line.startswith(
+        (
+            f'error: data-loading process {worker.stdout.split()[0]} ',
+            'error: a data-loading process was killed',
+        )
+    )
     assert line.endswith('a training continues with --resume')
 
 
@@ -121,7 +146,7 @@ def test_a_second_training_of_two_processes(train, tmp_path):
     process = train('train_cfg.max_epochs=9999', go=tiny_run.start)
     deadline = time.monotonic() + 120
     while 'epoch_3.pth' not in epochs(tmp_path / 'run') and time.monotonic() < deadline:
-        time.sleep(.05)
+        time.sleep(0.05)
     for done in train(ranks=2):
         assert f'run is in use by process {process.pid} on ' in done.error
     process.kill()
@@ -136,22 +161,29 @@ def test_a_bad_image_in_one_process_of_two(base, train, tmp_path):
     data = tmp_path / 'mpii'
     shutil.copytree(base / 'mpii', data)
     shutil.copy(image, data / 'images/000000005.png')  # the second one of the validation
-    lines = {done.error for done in train(
-        *(f'{split}_dataloader.dataset.data_root={data}/' for split in ('train', 'val')), ranks=2)}
+    lines = {
+        done.error
+        for done in train(
+            *(f'{split}_dataloader.dataset.data_root={data}/' for split in ('train', 'val')),
+            ranks=2,
+        )
+    }
     assert lines == {
         f'error: cannot read image {data}/images/000000005.png: the PNG file is truncated; '
         'replace the file or remove its annotations',
-        'error: another process of this run has ended; its message says why'}
+        'error: another process of this run has ended; its message says why',
+    }
 
 
 @pytest.mark.parametrize('ranks', [1, pytest.param(2, marks=RANKS)])
 def test_a_full_disk(train, tmp_path, ranks):
     (tmp_path / 'run/epoch_3.pth').symlink_to('/dev/full')
     done = train(ranks=ranks)
-    for each in (done if ranks == 2 else [done]):
+    for each in done if ranks == 2 else [done]:
         assert each.error == (
             f'error: checkpoint: cannot be written to {tmp_path}/run (No space left on device); '
-            'make room or mend the permissions, then continue with --resume')
+            'make room or mend the permissions, then continue with --resume'
+        )
     assert epochs(tmp_path / 'run') == ['epoch_1.pth', 'epoch_2.pth', 'epoch_3.pth']
     (tmp_path / 'run/epoch_3.pth').unlink()
     done = train()
@@ -162,8 +194,9 @@ def test_a_work_directory_that_takes_no_files(base, tmp_path):
     (tmp_path / 'file').touch()
     argv = [TRAIN, base / 'tiny.py', '--work-dir', tmp_path / 'file/run']
     assert 'file/run: nothing can be written to ' in run(argv, tmp_path / 'cwd').error
-    config = tiny_run.write_config(tmp_path / 'tiny.py', base / 'mpii',
-                                   f"work_dir = '{tmp_path}/file/run'")
+    config = tiny_run.write_config(
+        tmp_path / 'tiny.py', base / 'mpii', f"work_dir = '{tmp_path}/file/run'"
+    )
     assert 'file/run: nothing can be written to ' in run([TRAIN, config], tmp_path / 'cwd').error
 
 
@@ -196,5 +229,6 @@ def test_a_damaged_checkpoint(train, tmp_path):
         path.write_bytes(b'x')
     assert train(resume='--resume intact').error == (
         f'error: --resume: {tmp_path}/run holds no intact checkpoint; start without --resume, or '
-        'name a checkpoint')
+        'name a checkpoint'
+    )
     assert train().error.startswith(f'error: checkpoint {tmp_path}/run/epoch_3.pth: not a file of')

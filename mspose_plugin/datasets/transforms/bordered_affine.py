@@ -1,4 +1,5 @@
 """Crops with a border of a given colour."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -23,8 +24,12 @@ class BorderedTopdownAffine(TopdownAffine):
             loaders). Defaults to black, as in MMPose.
     """
 
-    def __init__(self, input_size: tuple[int, int], use_udp: bool = False,
-                 border: Sequence[float] = (0., 0., 0.)) -> None:
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        use_udp: bool = False,
+        border: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> None:
         """See the class."""
         super().__init__(input_size, use_udp)
         self.border = tuple(border)

@@ -1,4 +1,5 @@
 """Augmentation of colours."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 @TRANSFORMS.register_module()
@@ -30,8 +31,10 @@ class RandomChannelScale(BaseTransform):
         """See the class."""
         super().__init__()
         if len(scale) != 2 or not 0 <= scale[0] <= scale[1]:
-            raise InputError(f'RandomChannelScale: scale={scale!r}: expected a lower and an upper '
-                             'bound, neither negative')
+            raise InputError(
+                f'RandomChannelScale: scale={scale!r}: expected a lower and an upper '
+                'bound, neither negative'
+            )
         self.scale = tuple(scale)
 
     @cache_randomness

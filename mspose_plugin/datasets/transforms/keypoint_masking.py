@@ -7,6 +7,7 @@ Targets stay as they are: the covered keypoint is still to be found, the copy is
 The paper gives no numbers: probabilities, counts, patch sizes and distances are ours. So is what
 "background" means; see :class:`.person_area.PersonArea`.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,9 +20,8 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.errors import InputError
-
-from .person_area import PersonArea
+from mspose_plugin.datasets.transforms.person_area import PersonArea
+from mspose_plugin.utils.errors import InputError
 
 MIN_SIDE = 3  # pixels of the smallest patch
 
@@ -63,14 +63,16 @@ class KeypointMasking(BaseTransform):
         True
     """
 
-    def __init__(self,
-                 occlusion_prob: float = 0.5,
-                 duplicate_prob: float = 0.5,
-                 num_keypoints: Sequence[int] = (1, 2),
-                 patch_size: Sequence[float] = (0.1, 0.2),
-                 margin: float = 0.1,
-                 reach: float = 0.5,
-                 on_other_prob: float = 0.5) -> None:
+    def __init__(
+        self,
+        occlusion_prob: float = 0.5,
+        duplicate_prob: float = 0.5,
+        num_keypoints: Sequence[int] = (1, 2),
+        patch_size: Sequence[float] = (0.1, 0.2),
+        margin: float = 0.1,
+        reach: float = 0.5,
+        on_other_prob: float = 0.5,
+    ) -> None:
         """Check the arguments; see the class for them."""
         super().__init__()
         self.occlusion_prob = _number('occlusion_prob', occlusion_prob, 0, 1)
@@ -116,19 +118,21 @@ class KeypointMasking(BaseTransform):
             results['img'] = img
         return results
 
-    def _occlusions(self, person: PersonArea, order: Sequence[np.ndarray],
-                    rng: np.random.Generator) -> list[Paste]:
+    def _occlusions(
+        self, person: PersonArea, order: Sequence[np.ndarray], rng: np.random.Generator
+    ) -> list[Paste]:
         """Choose background patches for the first few keypoints."""
         pastes = []
-        for xy in order[:self._count(rng)]:
+        for xy in order[: self._count(rng)]:
             side = self._side(person, rng)
             source = _pick(person.background(side, self.margin), rng)
             if source is not None:
                 pastes.append(Paste(source, person.around(xy, side), side))
         return pastes
 
-    def _duplicates(self, person: PersonArea, order: Sequence[np.ndarray],
-                    rng: np.random.Generator) -> list[Paste]:
+    def _duplicates(
+        self, person: PersonArea, order: Sequence[np.ndarray], rng: np.random.Generator
+    ) -> list[Paste]:
         """Choose places for copies of the first few keypoints for which there is one."""
         pastes, count = [], self._count(rng)
         reach = round(self.reach * person.size)
@@ -139,7 +143,8 @@ class KeypointMasking(BaseTransform):
             source = person.around(xy, side)
             covered = [paste.covers(person.inside) for paste in pastes]
             if not person.shows_original(source, side) or any(
-                    _within(person.inside[there], source, side).any() for there in covered):
+                _within(person.inside[there], source, side).any() for there in covered
+            ):
                 continue
             target = None
             if rng.random() < self.on_other_prob:
@@ -147,10 +152,10 @@ class KeypointMasking(BaseTransform):
             if target is None:
                 free = person.background(side, self.margin)
                 for x, y, taken in ((*paste.target, paste.side) for paste in pastes):
-                    free[max(y - side + 1, 0):y + taken, max(x - side + 1, 0):x + taken] = False
+                    free[max(y - side + 1, 0) : y + taken, max(x - side + 1, 0) : x + taken] = False
                 low = np.maximum(xy - side // 2 - reach, 0)
                 high = np.maximum(xy - side // 2 + reach + 1, 0)
-                target = _pick(free[low[1]:high[1], low[0]:high[0]], rng)
+                target = _pick(free[low[1] : high[1], low[0] : high[0]], rng)
                 if target is None:
                     continue
                 target = target + low
@@ -158,13 +163,20 @@ class KeypointMasking(BaseTransform):
         return pastes
 
     @staticmethod
-    def _on_other(person: PersonArea, xy: np.ndarray, side: int, others: Sequence[np.ndarray],
-                  pastes: Sequence[Paste], rng: np.random.Generator) -> np.ndarray | None:
+    def _on_other(
+        person: PersonArea,
+        xy: np.ndarray,
+        side: int,
+        others: Sequence[np.ndarray],
+        pastes: Sequence[Paste],
+        rng: np.random.Generator,
+    ) -> np.ndarray | None:
         """Choose a place on one of ``others``, none of which has been copied, or None."""
         others = np.asarray(others)
         places = person.around(others, side)
         fit = (others != xy).any(1) & (
-            _within(person.inside, places[:, None], side).sum(1) == 1)  # [places, keypoints]
+            _within(person.inside, places[:, None], side).sum(1) == 1
+        )  # [places, keypoints]
         for paste in pastes:
             apart = (places >= paste.target + paste.side) | (places + side <= paste.target)
             fit &= apart.any(1) & ~_within(others, paste.source, paste.side)
@@ -178,9 +190,18 @@ class KeypointMasking(BaseTransform):
 
     def __repr__(self) -> str:
         """Return the constructor call."""
-        args = ', '.join(f'{name}={getattr(self, name)}' for name in (
-            'occlusion_prob', 'duplicate_prob', 'num_keypoints', 'patch_size', 'margin', 'reach',
-            'on_other_prob'))
+        args = ', '.join(
+            f'{name}={getattr(self, name)}'
+            for name in (
+                'occlusion_prob',
+                'duplicate_prob',
+                'num_keypoints',
+                'patch_size',
+                'margin',
+                'reach',
+                'on_other_prob',
+            )
+        )
         return f'{type(self).__name__}({args})'
 
 
@@ -220,16 +241,18 @@ def _number(name: str, value: Any, low: float, high: float, kind: type = Real) -
     """Return an argument that is a number within limits, or raise :class:`InputError`."""
     if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
         what = 'a whole number' if kind is Integral else 'a number'
-        raise InputError(f'KeypointMasking: {name} must be {what} from {low} to {high}, got '
-                         f'{value!r}')
+        raise InputError(
+            f'KeypointMasking: {name} must be {what} from {low} to {high}, got {value!r}'
+        )
     return value
 
 
 def _range(name: str, value: Any, low: float, high: float, kind: type = Real) -> tuple:
     """Return an argument that is two ascending numbers within limits, or raise."""
     if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise InputError(f'KeypointMasking: {name} must be two numbers, smallest and largest, got '
-                         f'{value!r}')
+        raise InputError(
+            f'KeypointMasking: {name} must be two numbers, smallest and largest, got {value!r}'
+        )
     first, last = (_number(name, v, low, high, kind) for v in value)
     if first > last:
         raise InputError(f'KeypointMasking: {name} must ascend, got {value!r}')

@@ -4,6 +4,7 @@ OpenCV decodes a JPEG that breaks off without a word: the missing part comes out
 network is trained or judged on it. ``LoadImageChecked`` reads the file's markers instead, which
 costs nothing next to decoding.
 """
+
 from __future__ import annotations
 
 import os
@@ -18,7 +19,7 @@ from mmengine.logging import MMLogger
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 MAX_BROKEN_RUN = 100  # consecutive broken images before training is given up
 _AFTER_SCAN = re.compile(rb'\xff+[^\x00\xff\xd0-\xd7]')  # a marker that ends JPEG scan data
@@ -90,15 +91,21 @@ class LoadImageChecked(LoadImage):
             InputError: the file is missing, empty, truncated, not an image or no regular file.
         """
         if not os.path.isfile(path) and os.path.exists(path):  # reading a pipe would wait for ever
-            raise InputError(f'cannot read image {path}: not a regular file; check '
-                             'data_root and data_prefix')
+            raise InputError(
+                f'cannot read image {path}: not a regular file; check data_root and data_prefix'
+            )
         try:
             data = get(path, backend_args=self.backend_args)
         except (OSError, KeyError, ImportError) as e:
-            reason = f'unknown scheme {e}' if isinstance(e, KeyError) else (
-                getattr(e, 'strerror', None) or e)
-            raise InputError(f'cannot read image {path}: {reason}; check data_root and '
-                             'data_prefix, or download it again') from e
+            reason = (
+                f'unknown scheme {e}'
+                if isinstance(e, KeyError)
+                else (getattr(e, 'strerror', None) or e)
+            )
+            raise InputError(
+                f'cannot read image {path}: {reason}; check data_root and '
+                'data_prefix, or download it again'
+            ) from e
         fault = 'the file is empty' if not len(data) else truncation(data)
         img = None
         if not fault:
@@ -107,8 +114,10 @@ class LoadImageChecked(LoadImage):
             except (cv2.error, OSError, SyntaxError, ValueError):  # OpenCV's, then Pillow's
                 pass
         if img is None:
-            raise InputError(f'cannot read image {path}: {fault or "not an image"}; replace the '
-                             'file or remove its annotations')
+            raise InputError(
+                f'cannot read image {path}: {fault or "not an image"}; replace the '
+                'file or remove its annotations'
+            )
         return img
 
     def __repr__(self) -> str:
@@ -137,17 +146,17 @@ def jpeg_is_complete(data: bytes) -> bool:
     the image.
     """
     at = 2
-    while at + 4 <= len(data) and data[at] == 0xff:
+    while at + 4 <= len(data) and data[at] == 0xFF:
         marker = data[at + 1]
-        if marker == 0xff:  # fill byte
+        if marker == 0xFF:  # fill byte
             at += 1
             continue
-        at += 2 + int.from_bytes(data[at + 2:at + 4], 'big')
-        if marker == 0xda:  # start of scan: compressed data up to the next marker
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
+        if marker == 0xDA:  # start of scan: compressed data up to the next marker
             found = _AFTER_SCAN.search(data, at)
             if found is None:
                 return False
-            if data[found.end() - 1] == 0xd9:
+            if data[found.end() - 1] == 0xD9:
                 return True
             at = found.end() - 2
     return False
@@ -163,7 +172,8 @@ def skip(path: str, error: InputError) -> None:
     if total <= 10 or total % 100 == 0:  # ten in full, then every hundredth
         # formatted here: mmengine drops warnings whose unformatted text it has seen
         MMLogger.get_current_instance().warning(
-            f'skipped broken image {path} ({total} so far in this process): {error}')
+            f'skipped broken image {path} ({total} so far in this process): {error}'
+        )
 
 
 def to_bgr(img: Any) -> np.ndarray:
@@ -183,16 +193,19 @@ def to_bgr(img: Any) -> np.ndarray:
         raise InputError(f'an image must be a NumPy array, got {type(img).__name__}')
     channels = img.shape[2] if img.ndim == 3 else 1
     if img.ndim not in (2, 3) or channels not in (1, 3, 4) or not img.size:
-        raise InputError('an image must be [H, W] or [H, W, C] with 1, 3 or 4 channels and not '
-                         f'empty, got {img.shape}')
+        raise InputError(
+            'an image must be [H, W] or [H, W, C] with 1, 3 or 4 channels and not '
+            f'empty, got {img.shape}'
+        )
     if img.dtype == np.uint16:
         img = (img >> 8).astype(np.uint8)
     elif img.dtype == bool:
         img = img.astype(np.uint8) * 255
     elif img.dtype.kind in 'iu' and img.dtype != np.uint8:
         if img.min() < 0 or img.max() > 255:
-            raise InputError(f'an image of {img.dtype} must lie within 0..255, got '
-                             f'{img.min()}..{img.max()}')
+            raise InputError(
+                f'an image of {img.dtype} must lie within 0..255, got {img.min()}..{img.max()}'
+            )
         img = img.astype(np.uint8)
     elif img.dtype.kind == 'f':
         img = img.astype(np.float32, copy=False)

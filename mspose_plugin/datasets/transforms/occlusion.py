@@ -1,11 +1,12 @@
 """COCO's occluded keypoints, told apart from the visible ones, and those cropped away."""
+
 from __future__ import annotations
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 @TRANSFORMS.register_module()
@@ -35,15 +36,18 @@ class MarkOccluded(BaseTransform):
         number = results['keypoint_weights'].shape[1]
         raw = (results.get('raw_ann_info') or {}).get('keypoints')
         if raw is None or len(raw) != 3 * number:
-            raise InputError('MarkOccluded: the annotation has no COCO keypoints (x, y, v for each '
-                             f'of {number}); use it with CocoDataset and ground-truth boxes')
+            raise InputError(
+                'MarkOccluded: the annotation has no COCO keypoints (x, y, v for each '
+                f'of {number}); use it with CocoDataset and ground-truth boxes'
+            )
         visible = np.asarray(raw[2::3]) == 2
         # a diagonal flip is half a turn, which mirrors nobody
         if results.get('flip') and results['flip_direction'] != 'diagonal':
             visible = visible[results['flip_indices']]
         results['keypoints_visible_weights'] = visible[None].astype(np.float32)
         results['label_mapping_table'] = dict(
-            results['label_mapping_table'], keypoints_visible_weights='keypoints_visible_weights')
+            results['label_mapping_table'], keypoints_visible_weights='keypoints_visible_weights'
+        )
         return results
 
 

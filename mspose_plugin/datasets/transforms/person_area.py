@@ -1,4 +1,5 @@
 """Which parts of a network input are one person, and which are background."""
+
 from __future__ import annotations
 
 import math
@@ -8,7 +9,7 @@ import cv2
 import numpy as np
 from mmpose.structures.bbox import get_warp_matrix
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 FAR = 10_000  # pixels; keypoints are cut here, where OpenCV still draws accurately
 
@@ -52,8 +53,10 @@ class PersonArea:
         """
         img, points = results.get('img'), results.get('transformed_keypoints')
         if not isinstance(img, np.ndarray) or points is None:
-            raise InputError('KeypointMasking needs one image and transformed_keypoints; put it '
-                             'after TopdownAffine')
+            raise InputError(
+                'KeypointMasking needs one image and transformed_keypoints; put it '
+                'after TopdownAffine'
+            )
         if points.ndim < 2 or not img.size:  # TopdownAffine's mark of "no keypoints"
             return None
         height, width = img.shape[:2]
@@ -82,8 +85,12 @@ class PersonArea:
     def shows_original(self, corner: np.ndarray, side: int) -> bool:
         """Say whether a patch with that left top pixel lies within the original image."""
         x, y = corner
-        return self.original is None or bool(  # convex: its corners tell
-            self.original[y:y + side:side - 1, x:x + side:side - 1].all())
+        return (
+            self.original is None
+            or bool(  # convex: its corners tell
+                self.original[y : y + side : side - 1, x : x + side : side - 1].all()
+            )
+        )
 
     def background(self, side: int, margin: float) -> np.ndarray:
         """Find all places for a patch on the background.
@@ -103,11 +110,12 @@ class PersonArea:
         if self.original is not None:  # convex: a patch is inside if its corners are
             for y in (0, side - 1):
                 for x in (0, side - 1):
-                    free &= self.original[y:y + rows, x:x + columns]
+                    free &= self.original[y : y + rows, x : x + columns]
         # a square meets the grown hull where its left top corner lies in their Minkowski sum
         gap = math.ceil(margin * self.size) + 1
-        steps = np.array([(x, y) for x in (1 - side - gap, gap) for y in (1 - side - gap, gap)],
-                         np.int32)
+        steps = np.array(
+            [(x, y) for x in (1 - side - gap, gap) for y in (1 - side - gap, gap)], np.int32
+        )
         taken = cv2.convexHull((self.hull[:, None] + steps).reshape(-1, 2))
         return cv2.fillConvexPoly(free, taken, 0).view(bool)
 
@@ -125,8 +133,13 @@ def original_area(results: dict, height: int, width: int) -> np.ndarray | None:
     """
     if any(results.get(key) is None for key in ('img_shape', 'input_center', 'input_scale')):
         return None
-    back = get_warp_matrix(results['input_center'], results['input_scale'],
-                           results.get('bbox_rotation', [0.])[0], (width, height), inv=True)
+    back = get_warp_matrix(
+        results['input_center'],
+        results['input_scale'],
+        results.get('bbox_rotation', [0.0])[0],
+        (width, height),
+        inv=True,
+    )
     across, down = np.arange(width), np.arange(height)[:, None]
     area = np.ones((height, width), bool)
     for (a, b, c), pixels in zip(back, results['img_shape'][1::-1]):

@@ -1,4 +1,5 @@
 """Backbones."""
-from .multiscale_hourglass import MultiScaleHourglass
+
+from mspose_plugin.models.backbones.multiscale_hourglass import MultiScaleHourglass
 
 __all__ = ['MultiScaleHourglass']

@@ -11,6 +11,7 @@ MSSPose adds is one 1x1 convolution per coarser level. Ours: which levels those 
 since the sums of residual branches it reads have no fixed scale: with SGD and the paper's learning
 rate training diverges without it.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 class Residual(nn.Module):
@@ -45,8 +46,11 @@ class Residual(nn.Module):
         self.bn3 = nn.BatchNorm2d(mid)
         self.conv3 = nn.Conv2d(mid, out_channels, 1)
         self.relu = nn.ReLU(inplace=True)
-        self.shortcut = (nn.Identity() if in_channels == out_channels else
-                         nn.Conv2d(in_channels, out_channels, 1))
+        self.shortcut = (
+            nn.Identity()
+            if in_channels == out_channels
+            else nn.Conv2d(in_channels, out_channels, 1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``[B, in_channels, H, W]`` to ``[B, out_channels, H, W]``."""
@@ -108,20 +112,29 @@ class Stack(nn.Module):
         levels (Sequence[int]): down-sampling factors with a prediction, coarse -> fine.
     """
 
-    def __init__(self, channels: int, depth: int, num_keypoints: int,
-                 levels: Sequence[int]) -> None:
+    def __init__(
+        self, channels: int, depth: int, num_keypoints: int, levels: Sequence[int]
+    ) -> None:
         super().__init__()
         self.hourglass = Hourglass(channels, depth)
         self.features = nn.Sequential(
-            Residual(channels, channels), nn.Conv2d(channels, channels, 1),
-            nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+            Residual(channels, channels),
+            nn.Conv2d(channels, channels, 1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
         # position in Hourglass.forward's list -> predictor; the finest one reads `features`
-        self.coarse = nn.ModuleDict({
-            str(depth - level.bit_length()): nn.Sequential(
-                nn.BatchNorm2d(channels), nn.ReLU(inplace=True),
-                nn.Conv2d(channels, num_keypoints, 1))
-            for level in levels if level > 1
-        })
+        self.coarse = nn.ModuleDict(
+            {
+                str(depth - level.bit_length()): nn.Sequential(
+                    nn.BatchNorm2d(channels),
+                    nn.ReLU(inplace=True),
+                    nn.Conv2d(channels, num_keypoints, 1),
+                )
+                for level in levels
+                if level > 1
+            }
+        )
         self.finest = nn.Conv2d(channels, num_keypoints, 1)
         for predict in (*(p[-1] for p in self.coarse.values()), self.finest):
             nn.init.normal_(predict.weight, std=0.001)  # heatmaps are nearly all zero (ours)
@@ -156,10 +169,13 @@ class Pyramids(tuple):
 @contextmanager
 def _statistics_kept(module: nn.Module) -> Iterator[None]:
     """Leave running statistics as they are: a recomputation sees a batch for the second time."""
-    norms = {m: (m.momentum, m.num_batches_tracked) for m in module.modules()
-             if isinstance(m, _BatchNorm)}
+    norms = {
+        m: (m.momentum, m.num_batches_tracked)
+        for m in module.modules()
+        if isinstance(m, _BatchNorm)
+    }
     for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0., None
+        norm.momentum, norm.num_batches_tracked = 0.0, None
     try:
         yield
     finally:
@@ -202,30 +218,44 @@ class MultiScaleHourglass(BaseModule):
         (2, [(16, 8, 8), (16, 16, 16), (16, 32, 32), (16, 64, 64)])
     """
 
-    def __init__(self,
-                 num_keypoints: int = 16,
-                 num_stacks: int = 8,
-                 channels: int = 256,
-                 depth: int = 4,
-                 levels: Sequence[int] = (8, 4, 2, 1),
-                 stem_channels: Sequence[int] | None = None,
-                 context: str | None = None,
-                 with_cp: bool = False,
-                 channels_last: bool = False,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        num_keypoints: int = 16,
+        num_stacks: int = 8,
+        channels: int = 256,
+        depth: int = 4,
+        levels: Sequence[int] = (8, 4, 2, 1),
+        stem_channels: Sequence[int] | None = None,
+        context: str | None = None,
+        with_cp: bool = False,
+        channels_last: bool = False,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(init_cfg=init_cfg)
         available = [2**i for i in reversed(range(depth))]
-        if (not levels or levels[-1] != 1 or list(levels) != sorted(set(levels), reverse=True)
-                or not set(levels) <= set(available)):
-            raise InputError(f'backbone.levels={tuple(levels)}: expected factors out of '
-                             f'{tuple(available)} (depth={depth}), coarse to fine, ending in 1')
+        if (
+            not levels
+            or levels[-1] != 1
+            or list(levels) != sorted(set(levels), reverse=True)
+            or not set(levels) <= set(available)
+        ):
+            raise InputError(
+                f'backbone.levels={tuple(levels)}: expected factors out of '
+                f'{tuple(available)} (depth={depth}), coarse to fine, ending in 1'
+            )
         stem = tuple(stem_channels or (channels // 4, channels // 2, channels // 2))
-        if num_stacks < 1 or num_keypoints < 1 or len(stem) != 3 or stem[0] < 1 or any(
-                c < 2 or c % 2 for c in (*stem[1:], channels)):
+        if (
+            num_stacks < 1
+            or num_keypoints < 1
+            or len(stem) != 3
+            or stem[0] < 1
+            or any(c < 2 or c % 2 for c in (*stem[1:], channels))
+        ):
             raise InputError(
                 f'backbone: num_stacks={num_stacks}, num_keypoints={num_keypoints}, '
                 f'channels={channels}, stem_channels={stem}: expected at least one stack and one '
-                'keypoint, three stem widths and even widths (a residual works on half of them)')
+                'keypoint, three stem widths and even widths (a residual works on half of them)'
+            )
         self.num_keypoints = num_keypoints
         self.levels = tuple(levels)
         if context not in (None, 'stem', 'image'):
@@ -236,15 +266,23 @@ class MultiScaleHourglass(BaseModule):
         self.divisor = 4 * 2**depth
 
         self.stem = nn.Sequential(
-            nn.Conv2d(3, stem[0], 7, stride=2, padding=3), nn.BatchNorm2d(stem[0]),
-            nn.ReLU(inplace=True), Residual(stem[0], stem[1]), nn.MaxPool2d(2),
-            Residual(stem[1], stem[2]), Residual(stem[2], channels))
+            nn.Conv2d(3, stem[0], 7, stride=2, padding=3),
+            nn.BatchNorm2d(stem[0]),
+            nn.ReLU(inplace=True),
+            Residual(stem[0], stem[1]),
+            nn.MaxPool2d(2),
+            Residual(stem[1], stem[2]),
+            Residual(stem[2], channels),
+        )
         self.stacks = nn.ModuleList(
-            Stack(channels, depth, num_keypoints, self.levels) for _ in range(num_stacks))
+            Stack(channels, depth, num_keypoints, self.levels) for _ in range(num_stacks)
+        )
         self.merge_features = nn.ModuleList(
-            nn.Conv2d(channels, channels, 1) for _ in range(num_stacks - 1))
+            nn.Conv2d(channels, channels, 1) for _ in range(num_stacks - 1)
+        )
         self.merge_heatmaps = nn.ModuleList(
-            nn.Conv2d(num_keypoints, channels, 1) for _ in range(num_stacks - 1))
+            nn.Conv2d(num_keypoints, channels, 1) for _ in range(num_stacks - 1)
+        )
         if channels_last:
             self.to(memory_format=torch.channels_last)
 
@@ -262,8 +300,10 @@ class MultiScaleHourglass(BaseModule):
             InputError: an input size that the network cannot halve often enough.
         """
         if x.shape[-2] % self.divisor or x.shape[-1] % self.divisor:
-            raise InputError(f'input of {x.shape[-1]}x{x.shape[-2]} pixels: MultiScaleHourglass '
-                             f'needs multiples of {self.divisor}; change codec.input_size')
+            raise InputError(
+                f'input of {x.shape[-1]}x{x.shape[-2]} pixels: MultiScaleHourglass '
+                f'needs multiples of {self.divisor}; change codec.input_size'
+            )
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         context = x if self.context == 'image' else None
@@ -274,8 +314,11 @@ class MultiScaleHourglass(BaseModule):
         for i, stack in enumerate(self.stacks):
             if self.with_cp and torch.is_grad_enabled():
                 features, *heatmaps = checkpoint(
-                    stack, x, use_reentrant=False,
-                    context_fn=lambda stack=stack: (nullcontext(), _statistics_kept(stack)))
+                    stack,
+                    x,
+                    use_reentrant=False,
+                    context_fn=lambda stack=stack: (nullcontext(), _statistics_kept(stack)),
+                )
             else:
                 features, *heatmaps = stack(x)
             outputs.append(tuple(heatmaps))

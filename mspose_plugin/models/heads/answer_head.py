@@ -1,4 +1,5 @@
 """What the heads of both methods share: the answer among their maps, its flip test, its targets."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
-def heatmap_accuracy(output: Tensor, target: Tensor, target_weights: Tensor,
-                     thr: float = 0.05) -> Tensor:
+def heatmap_accuracy(
+    output: Tensor, target: Tensor, target_weights: Tensor, thr: float = 0.05
+) -> Tensor:
     """Share of labelled keypoints whose heatmap maximum is near that of the target.
 
     The quantity that MMPose's heads log as ``acc_pose``, computed on the device without a
@@ -86,11 +88,16 @@ class AnswerHead(BaseHead):
             plain, mirrored = (self.answers(f) for f in feats)
             self._check_keypoints(plain['heatmaps'], flip_indices)
             maps = {
-                name: 0.5 * (heatmaps + flip_heatmaps(
-                    mirrored[name],
-                    flip_mode=test_cfg.get('flip_mode', 'heatmap'),
-                    flip_indices=flip_indices,
-                    shift_heatmap=test_cfg.get('shift_heatmap', False)))
+                name: 0.5
+                * (
+                    heatmaps
+                    + flip_heatmaps(
+                        mirrored[name],
+                        flip_mode=test_cfg.get('flip_mode', 'heatmap'),
+                        flip_indices=flip_indices,
+                        shift_heatmap=test_cfg.get('shift_heatmap', False),
+                    )
+                )
                 for name, heatmaps in plain.items()
             }
         else:
@@ -101,7 +108,8 @@ class AnswerHead(BaseHead):
         if tuple(getattr(self.decoder, 'heatmap_size', (width, height))) != (width, height):
             raise InputError(
                 f'codec.heatmap_size is {tuple(self.decoder.heatmap_size)}, the network predicts '
-                f'{width}x{height}; set heatmap_size to that')
+                f'{width}x{height}; set heatmap_size to that'
+            )
         preds = self.decode(maps['heatmaps'])
         if test_cfg.get('output_heatmaps', False):
             return preds, [PixelData(**dict(zip(maps, sample))) for sample in zip(*maps.values())]
@@ -128,11 +136,13 @@ class AnswerHead(BaseHead):
             raise InputError(
                 f'codec.heatmap_size gives targets of {target.shape[-1]}x{target.shape[-2]}, the '
                 f'network predicts {finest.shape[-1]}x{finest.shape[-2]}; set heatmap_size to '
-                'that')
+                'that'
+            )
         return target, weights
 
     def _check_keypoints(self, heatmaps: Tensor, flip_indices: Sequence[int] | None) -> None:
         if flip_indices is not None and heatmaps.shape[1] != len(flip_indices):
             raise InputError(
                 f'the model predicts {heatmaps.shape[1]} keypoints, the data set has '
-                f'{len(flip_indices)}; set {self.keypoints_set_in}={len(flip_indices)}')
+                f'{len(flip_indices)}; set {self.keypoints_set_in}={len(flip_indices)}'
+            )

@@ -12,6 +12,7 @@ mean squared error for every level with peaks for visible keypoints alone, OHKM 
 Ours: targets whose peak is 1 in place of 255, with last batch norms that start at 0.1 in place of
 1, and tails that end where the codec's do.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from mmpose.models.backbones.resnet import Bottleneck
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.models.heads.answer_head import AnswerHead, heatmap_accuracy
 from mspose_plugin.models.necks.multi_level_neck import (
     INIT_CFG,
     conv_bn,
@@ -29,14 +30,17 @@ from mspose_plugin.models.necks.multi_level_neck import (
     deconv_bn,
     resize,
 )
-
-from .answer_head import AnswerHead, heatmap_accuracy
+from mspose_plugin.utils.errors import InputError
 
 
 def _bottleneck(in_channels: int, channels: int) -> Bottleneck:
     """CPN's bottleneck: half the width inside, always a projection on the shortcut."""
-    return Bottleneck(in_channels, channels, expansion=2,
-                      downsample=nn.Sequential(*conv_bn(in_channels, channels)))
+    return Bottleneck(
+        in_channels,
+        channels,
+        expansion=2,
+        downsample=nn.Sequential(*conv_bn(in_channels, channels)),
+    )
 
 
 @MODELS.register_module()
@@ -72,56 +76,77 @@ class MLPEHead(AnswerHead):
             ``occluded_in_levels``.
     """
 
-    def __init__(self,
-                 num_keypoints: int = 17,
-                 channels: int = 256,
-                 prediction_kernel: int = 3,
-                 sigmas: Sequence[float] = (2.6, 2.0, 1.7, 1.4),
-                 loss: dict | None = None,
-                 fine_loss: dict | None = None,
-                 occluded_in_levels: str = 'empty',
-                 occluded_in_fine: bool = True,
-                 decoder: dict | None = None,
-                 init_cfg: dict | list | None = INIT_CFG) -> None:
+    def __init__(
+        self,
+        num_keypoints: int = 17,
+        channels: int = 256,
+        prediction_kernel: int = 3,
+        sigmas: Sequence[float] = (2.6, 2.0, 1.7, 1.4),
+        loss: dict | None = None,
+        fine_loss: dict | None = None,
+        occluded_in_levels: str = 'empty',
+        occluded_in_fine: bool = True,
+        decoder: dict | None = None,
+        init_cfg: dict | list | None = INIT_CFG,
+    ) -> None:
         super().__init__(decoder, init_cfg)
         if prediction_kernel < 1 or prediction_kernel % 2 == 0:
-            raise InputError(f'MLPEHead: prediction_kernel={prediction_kernel}: expected an odd '
-                             'number, 3 or 1')
+            raise InputError(
+                f'MLPEHead: prediction_kernel={prediction_kernel}: expected an odd number, 3 or 1'
+            )
         if min(sigmas) <= 0 or list(sigmas) != sorted(sigmas, reverse=True):
-            raise InputError(f'MLPEHead: sigmas={sigmas!r}: expected positive numbers, coarse to '
-                             'fine, none larger than the one before')
+            raise InputError(
+                f'MLPEHead: sigmas={sigmas!r}: expected positive numbers, coarse to '
+                'fine, none larger than the one before'
+            )
         if occluded_in_levels not in ('empty', 'mask', 'count'):
-            raise InputError(f'MLPEHead: occluded_in_levels={occluded_in_levels!r}: expected '
-                             "'empty', 'mask' or 'count'")
+            raise InputError(
+                f'MLPEHead: occluded_in_levels={occluded_in_levels!r}: expected '
+                "'empty', 'mask' or 'count'"
+            )
         self.sigmas = tuple(sigmas)
         drawn = getattr(self.decoder, 'sigma', self.sigmas[0])
         if drawn != self.sigmas[0]:
-            raise InputError(f'MLPEHead: the codec draws sigma={drawn}, expected the coarsest '
-                             f'level\'s, sigmas[0]={self.sigmas[0]}; set codec.sigma to that')
+            raise InputError(
+                f'MLPEHead: the codec draws sigma={drawn}, expected the coarsest '
+                f'level\'s, sigmas[0]={self.sigmas[0]}; set codec.sigma to that'
+            )
         self.occluded_in_levels = occluded_in_levels
         self.occluded_in_fine = occluded_in_fine
         self.loss_module = MODELS.build(
-            loss or dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=0.5))
+            loss or dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=0.5)
+        )
         self.fine_loss_module = MODELS.build(fine_loss or dict(type='HardKeypointMSELoss'))
 
         levels = len(self.sigmas)
         self.predictors = nn.ModuleList(
             nn.Sequential(
-                *conv_bn(channels, channels), nn.ReLU(inplace=True),
-                nn.Conv2d(channels, num_keypoints, prediction_kernel,
-                          padding=prediction_kernel // 2, bias=False)) for _ in range(levels))
-        self.predictor_norms = nn.ModuleList(
-            nn.BatchNorm2d(num_keypoints) for _ in range(levels))
+                *conv_bn(channels, channels),
+                nn.ReLU(inplace=True),
+                nn.Conv2d(
+                    channels,
+                    num_keypoints,
+                    prediction_kernel,
+                    padding=prediction_kernel // 2,
+                    bias=False,
+                ),
+            )
+            for _ in range(levels)
+        )
+        self.predictor_norms = nn.ModuleList(nn.BatchNorm2d(num_keypoints) for _ in range(levels))
         # the coarsest of four levels: three bottlenecks, three times up
         self.branches = nn.ModuleList(
             nn.Sequential(
                 *(_bottleneck(channels, channels) for _ in range(n)),
-                *(m for _ in range(n) for m in (*deconv_bn(channels), nn.ReLU(inplace=True))))
-            for n in reversed(range(levels)))
+                *(m for _ in range(n) for m in (*deconv_bn(channels), nn.ReLU(inplace=True))),
+            )
+            for n in reversed(range(levels))
+        )
         self.fine = nn.Sequential(
             _bottleneck(levels * channels, channels),
             nn.Conv2d(channels, num_keypoints, 3, padding=1, bias=False),
-            nn.BatchNorm2d(num_keypoints))
+            nn.BatchNorm2d(num_keypoints),
+        )
         for norm in (*self.predictor_norms, self.fine[-1]):
             nn.init.constant_(norm.weight, 0.1)  # the scale of heatmaps (ours)
 
@@ -137,21 +162,29 @@ class MLPEHead(AnswerHead):
             ``[B, K, H, W]`` of the finest level's size.
         """
         fine = self.answers(feats)['heatmaps']
-        levels = (norm(resize(predict(f), fine.shape[-2:]))
-                  for f, predict, norm in zip(feats, self.predictors, self.predictor_norms))
+        levels = (
+            norm(resize(predict(f), fine.shape[-2:]))
+            for f, predict, norm in zip(feats, self.predictors, self.predictor_norms)
+        )
         return (*levels, fine)
 
     def answers(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
         """Return the fine network's heatmaps ``[B, K, H, W]``; the levels' are not computed."""
         if len(feats) != len(self.branches):
-            raise InputError(f'MLPEHead: {len(feats)} levels, but sigmas for '
-                             f'{len(self.branches)}; give one for each level of the neck')
+            raise InputError(
+                f'MLPEHead: {len(feats)} levels, but sigmas for '
+                f'{len(self.branches)}; give one for each level of the neck'
+            )
         size = feats[-1].shape[-2:]
-        return dict(heatmaps=self.fine(torch.cat(
-            [cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)))
+        return dict(
+            heatmaps=self.fine(
+                torch.cat([cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)
+            )
+        )
 
-    def loss(self, feats: Sequence[Tensor], batch_data_samples,
-             train_cfg: dict | None = None) -> dict:
+    def loss(
+        self, feats: Sequence[Tensor], batch_data_samples, train_cfg: dict | None = None
+    ) -> dict:
         """Compute the loss of every level and of the fine network.
 
         Args:
@@ -182,19 +215,21 @@ class MLPEHead(AnswerHead):
             level_weights = visible
         losses = {
             f'loss_c{len(levels) + 1 - i}': self.loss_module(
-                heatmaps, self._narrowed(level_drawn, sigma), level_weights)
+                heatmaps, self._narrowed(level_drawn, sigma), level_weights
+            )
             for i, (heatmaps, sigma) in enumerate(zip(levels, self.sigmas))
         }
         target = self._narrowed(drawn, self.sigmas[-1])
         losses['loss_fine'] = self.fine_loss_module(
-            fine, target, weights if self.occluded_in_fine else visible)
+            fine, target, weights if self.occluded_in_fine else visible
+        )
         if (train_cfg or {}).get('compute_acc', True):
             losses['acc_pose'] = heatmap_accuracy(fine.detach(), target, weights)
         return losses
 
     def _narrowed(self, drawn: Tensor, sigma: float) -> Tensor:
         """Gaussians of ``sigma`` from those of ``sigmas[0]``: exp(-d^2 / 2 s^2) to a power."""
-        return drawn if sigma == self.sigmas[0] else drawn.pow((self.sigmas[0] / sigma)**2)
+        return drawn if sigma == self.sigmas[0] else drawn.pow((self.sigmas[0] / sigma) ** 2)
 
     @staticmethod
     def _visible(batch_data_samples) -> Tensor:
@@ -203,5 +238,6 @@ class MLPEHead(AnswerHead):
             raise InputError(
                 'MLPEHead: the losses tell occluded keypoints from visible ones, the data does '
                 "not; put dict(type='MarkOccluded') after GenerateTarget in train_pipeline, or set "
-                "occluded_in_levels='count' and occluded_in_fine=True")
+                "occluded_in_levels='count' and occluded_in_fine=True"
+            )
         return torch.cat([entry.keypoints_visible_weights for entry in labels])

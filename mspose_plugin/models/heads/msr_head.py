@@ -8,6 +8,7 @@ Bulat & Tzimiropoulos (ECCV 2016): up-sampled heatmaps and the stem's features, 
 convolution, go through one more hourglass with a predictor per level. §1 says that it "takes output
 from multiple stacks"; the last stack alone is ours, ``input_stacks`` takes more.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -18,10 +19,9 @@ from mmengine.logging import print_log
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids, Stack
-
-from .mss_head import MSSHead
+from mspose_plugin.models.heads.mss_head import MSSHead
+from mspose_plugin.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -50,23 +50,29 @@ class MSRHead(MSSHead):
 
     keypoints_set_in = 'model.backbone.num_keypoints and model.head.num_keypoints'
 
-    def __init__(self,
-                 num_keypoints: int = 16,
-                 levels: Sequence[int] = (8, 4, 2, 1),
-                 channels: int = 256,
-                 depth: int = 4,
-                 context_channels: int = 256,
-                 input_stacks: int = 1,
-                 refine: bool = True,
-                 **kwargs) -> None:
+    def __init__(
+        self,
+        num_keypoints: int = 16,
+        levels: Sequence[int] = (8, 4, 2, 1),
+        channels: int = 256,
+        depth: int = 4,
+        context_channels: int = 256,
+        input_stacks: int = 1,
+        refine: bool = True,
+        **kwargs,
+    ) -> None:
         super().__init__(**kwargs)
         self.refine, self.input_stacks = refine, input_stacks
         self.num_keypoints, self.levels = num_keypoints, tuple(levels)
         self.context_channels = context_channels
-        self.regression = nn.ModuleDict(dict(
-            project=nn.Conv2d(
-                input_stacks * len(levels) * num_keypoints + context_channels, channels, 1),
-            stack=Stack(channels, depth, num_keypoints, levels)))
+        self.regression = nn.ModuleDict(
+            dict(
+                project=nn.Conv2d(
+                    input_stacks * len(levels) * num_keypoints + context_channels, channels, 1
+                ),
+                stack=Stack(channels, depth, num_keypoints, levels),
+            )
+        )
 
     def get_extra_state(self) -> Tensor:
         """Return ``refine``, which decides what the weights compute, to be saved with them."""
@@ -76,8 +82,11 @@ class MSRHead(MSSHead):
         """Take ``refine`` from loaded weights, and say so where the config has it otherwise."""
         refine = bool(state)
         if refine != self.refine:
-            print_log(f'head.refine={refine}, as these weights were trained '
-                      f'(the config says {self.refine})', 'current')
+            print_log(
+                f'head.refine={refine}, as these weights were trained '
+                f'(the config says {self.refine})',
+                'current',
+            )
         self.refine = refine
 
     def forward(self, feats: Pyramids) -> Pyramids:
@@ -98,16 +107,22 @@ class MSRHead(MSSHead):
             return feats
         last = feats[-1]
         if len(feats) < self.input_stacks:
-            raise InputError(f'head.input_stacks={self.input_stacks}, but the backbone has '
-                             f'{len(feats)}; set it to at most that')
+            raise InputError(
+                f'head.input_stacks={self.input_stacks}, but the backbone has '
+                f'{len(feats)}; set it to at most that'
+            )
         if (len(last), last[-1].shape[1]) != (len(self.levels), self.num_keypoints):
             raise InputError(
                 f'head.num_keypoints={self.num_keypoints} and head.levels={self.levels}, but the '
                 f'backbone predicts {last[-1].shape[1]} keypoints at {len(last)} levels; set '
-                'num_keypoints and levels of model.backbone and model.head alike')
+                'num_keypoints and levels of model.backbone and model.head alike'
+            )
         size = last[-1].shape[-2:]
-        inputs = [h if h.shape[-2:] == size else F.interpolate(h, size, mode='nearest')
-                  for stack in feats[-self.input_stacks:] for h in stack]
+        inputs = [
+            h if h.shape[-2:] == size else F.interpolate(h, size, mode='nearest')
+            for stack in feats[-self.input_stacks :]
+            for h in stack
+        ]
         if self.context_channels:
             context = feats.context
             if context is None or context.shape[1] != self.context_channels:
@@ -115,9 +130,11 @@ class MSRHead(MSSHead):
                 raise InputError(
                     f'head.context_channels={self.context_channels}, but the backbone hands on '
                     f"{got}: set model.backbone.context to 'stem' (its channels) or 'image' (3), "
-                    'or context_channels=0')
-            inputs.append(context if context.shape[-2:] == size else
-                          F.adaptive_avg_pool2d(context, size))
+                    'or context_channels=0'
+                )
+            inputs.append(
+                context if context.shape[-2:] == size else F.adaptive_avg_pool2d(context, size)
+            )
         _, *refined = self.regression.stack(self.regression.project(torch.cat(inputs, 1)))
         return Pyramids((*feats, tuple(refined)), feats.context)
 

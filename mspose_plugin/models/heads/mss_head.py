@@ -5,6 +5,7 @@ Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimati
 scale. The paper says that the ground truth is down-sampled; max-pooling, which keeps the peak at
 1, is this project's choice among ``downsample``.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -13,10 +14,9 @@ import torch.nn.functional as F
 from mmpose.registry import MODELS
 from torch import Tensor
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids
-
-from .answer_head import AnswerHead, heatmap_accuracy
+from mspose_plugin.models.heads.answer_head import AnswerHead, heatmap_accuracy
+from mspose_plugin.utils.errors import InputError
 
 _DOWNSAMPLE = {
     'max': F.adaptive_max_pool2d,
@@ -48,15 +48,19 @@ class MSSHead(AnswerHead):
 
     keypoints_set_in = 'model.backbone.num_keypoints'
 
-    def __init__(self,
-                 loss: dict | None = None,
-                 downsample: str = 'max',
-                 decoder: dict | None = None,
-                 init_cfg: dict | None = None) -> None:
+    def __init__(
+        self,
+        loss: dict | None = None,
+        downsample: str = 'max',
+        decoder: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
         super().__init__(decoder, init_cfg)
         if downsample not in _DOWNSAMPLE:
-            raise InputError(f'{type(self).__name__}.downsample={downsample!r}: expected one of '
-                             f'{sorted(_DOWNSAMPLE)}')
+            raise InputError(
+                f'{type(self).__name__}.downsample={downsample!r}: expected one of '
+                f'{sorted(_DOWNSAMPLE)}'
+            )
         self.downsample = downsample
         self.loss_module = MODELS.build(loss or dict(type='StructureAwareLoss'))
 
@@ -99,7 +103,8 @@ class MSSHead(AnswerHead):
             for heatmaps in zip(*stacks):
                 height, width = heatmaps[0].shape[-2:]
                 losses[f'{name}_{height}x{width}'] = sum(
-                    self.loss_module(h, targets[height, width], weights) for h in heatmaps)
+                    self.loss_module(h, targets[height, width], weights) for h in heatmaps
+                )
         if (train_cfg or {}).get('compute_acc', True):
             losses['acc_pose'] = heatmap_accuracy(finest.detach(), target, weights)
         return losses

@@ -1,5 +1,6 @@
 """Losses."""
-from .hard_keypoint_loss import HardKeypointMSELoss
-from .structure_aware_loss import StructureAwareLoss
+
+from mspose_plugin.models.losses.hard_keypoint_loss import HardKeypointMSELoss
+from mspose_plugin.models.losses.structure_aware_loss import StructureAwareLoss
 
 __all__ = ['HardKeypointMSELoss', 'StructureAwareLoss']

@@ -4,13 +4,14 @@ Chen et al., "Cascaded Pyramid Network for Multi-Person Pose Estimation", CVPR 2
 (ICRA 2021) trains its fine network with the 8 keypoints of the largest loss. MMPose's
 ``KeypointOHKMMSELoss`` gives the same values with a loop over keypoints and one over samples.
 """
+
 from __future__ import annotations
 
 import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -31,8 +32,9 @@ class HardKeypointMSELoss(nn.Module):
             raise InputError(f'HardKeypointMSELoss: topk={topk}: expected 1 or more')
         self.topk, self.loss_weight = topk, loss_weight
 
-    def forward(self, output: Tensor, target: Tensor,
-                target_weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss, in float32 (or float64 for such input) also under autocast.
 
         Args:
@@ -48,8 +50,10 @@ class HardKeypointMSELoss(nn.Module):
             InputError: ``topk`` larger than K.
         """
         if self.topk > output.shape[1]:
-            raise InputError(f'HardKeypointMSELoss: topk={self.topk}, but there are '
-                             f'{output.shape[1]} keypoints; set topk to at most that')
+            raise InputError(
+                f'HardKeypointMSELoss: topk={self.topk}, but there are '
+                f'{output.shape[1]} keypoints; set topk to at most that'
+            )
         dtype = torch.promote_types(output.dtype, torch.float32)
         losses = (output.to(dtype) - target.to(dtype)).square().flatten(2).mean(2)
         if target_weights is not None:

@@ -17,6 +17,7 @@ alike.
 Because the sum is linear, both terms of the default come from one Gram matrix <D_n, D_m> per
 sample: no loop over keypoints, no ``[B, K, H, W]`` tensor beside the residual.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +26,8 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.skeletons import GROUPS
+from mspose_plugin.utils.errors import InputError
 
 
 class _QuadraticForm(torch.autograd.Function):
@@ -94,17 +95,21 @@ class StructureAwareLoss(nn.Module):
         InputError: unknown names, or groups missing or naming keypoints that do not exist.
     """
 
-    def __init__(self,
-                 skeleton: str | None = None,
-                 groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None = None,
-                 alpha: float = 0.0,
-                 norm: str = 'mse',
-                 combine: str = 'sum',
-                 loss_weight: float = 1.0) -> None:
+    def __init__(
+        self,
+        skeleton: str | None = None,
+        groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None = None,
+        alpha: float = 0.0,
+        norm: str = 'mse',
+        combine: str = 'sum',
+        loss_weight: float = 1.0,
+    ) -> None:
         super().__init__()
         if norm not in ('mse', 'l2') or combine not in ('sum', 'max') or alpha < 0:
-            raise InputError(f'StructureAwareLoss: norm={norm!r}, combine={combine!r}, '
-                             f"alpha={alpha}: expected 'mse' or 'l2', 'sum' or 'max', alpha >= 0")
+            raise InputError(
+                f'StructureAwareLoss: norm={norm!r}, combine={combine!r}, '
+                f"alpha={alpha}: expected 'mse' or 'l2', 'sum' or 'max', alpha >= 0"
+            )
         self.alpha, self.norm, self.combine = alpha, norm, combine
         self.loss_weight = loss_weight
         # the groups S_n as lists of keypoint indices
@@ -117,12 +122,18 @@ class StructureAwareLoss(nn.Module):
         # [N, N], row n holds 1 for the members of S_n; not part of a checkpoint
         self.register_buffer('membership', membership, persistent=False)
         # [W, N], the first to the last member of every group, the last one again where it is short
-        self.register_buffer('columns', torch.tensor(
-            [[g[min(i, len(g) - 1)] for g in self.groups] for i in range(width)],
-            dtype=torch.long), persistent=False)
+        self.register_buffer(
+            'columns',
+            torch.tensor(
+                [[g[min(i, len(g) - 1)] for g in self.groups] for i in range(width)],
+                dtype=torch.long,
+            ),
+            persistent=False,
+        )
 
-    def forward(self, output: Tensor, target: Tensor,
-                target_weights: Tensor | None = None) -> Tensor:
+    def forward(
+        self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
+    ) -> Tensor:
         """Compute the loss, in float32 (or float64 for such input) also under autocast.
 
         Args:
@@ -137,21 +148,28 @@ class StructureAwareLoss(nn.Module):
         Raises:
             InputError: shapes that do not agree, or a skeleton of another size.
         """
-        if output.shape != target.shape or (target_weights is not None
-                                            and target_weights.shape != output.shape[:2]):
+        if output.shape != target.shape or (
+            target_weights is not None and target_weights.shape != output.shape[:2]
+        ):
             weights = None if target_weights is None else tuple(target_weights.shape)
-            raise InputError(f'StructureAwareLoss: output {tuple(output.shape)}, target '
-                             f'{tuple(target.shape)}, target_weights {weights}: expected '
-                             '[B, K, H, W] twice and [B, K]')
+            raise InputError(
+                f'StructureAwareLoss: output {tuple(output.shape)}, target '
+                f'{tuple(target.shape)}, target_weights {weights}: expected '
+                '[B, K, H, W] twice and [B, K]'
+            )
         if self.alpha and len(self.membership) != output.shape[1]:
             raise InputError(
                 f'StructureAwareLoss: the skeleton has {len(self.membership)} keypoints, the '
-                f'heatmaps {output.shape[1]}; give the skeleton or groups of this data set')
+                f'heatmaps {output.shape[1]}; give the skeleton or groups of this data set'
+            )
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.promote_types(output.dtype, torch.float32)
             output, target = output.to(dtype).flatten(2), target.to(dtype).flatten(2)
-            weights = (output.new_ones(output.shape[:2])
-                       if target_weights is None else target_weights.to(dtype))
+            weights = (
+                output.new_ones(output.shape[:2])
+                if target_weights is None
+                else target_weights.to(dtype)
+            )
             residual = output - target
             if self.alpha and (self.norm, self.combine) == ('mse', 'sum'):
                 return _QuadraticForm.apply(residual, self._form(weights)) * self.loss_weight
@@ -172,14 +190,16 @@ class StructureAwareLoss(nn.Module):
         # the square root has no slope at 0: a perfect heatmap gets gradient 0, not NaN
         return torch.where(square > 0, square, 1).sqrt() * (square > 0)
 
-    def _structural(self, output: Tensor, target: Tensor, residual: Tensor,
-                    weights: Tensor) -> Tensor:
+    def _structural(
+        self, output: Tensor, target: Tensor, residual: Tensor, weights: Tensor
+    ) -> Tensor:
         if self.combine == 'max':
             # Lowers unlabelled keypoints to the smallest number, so that they are no group's
             # maximum; a group without any other has it twice, which differs by 0.
             lowered = (weights <= 0).to(output.dtype)[..., None] * torch.finfo(output.dtype).min
-            difference = (_GroupMaximum.apply(output + lowered, self.columns)
-                          - _GroupMaximum.apply(target + lowered, self.columns))
+            difference = _GroupMaximum.apply(output + lowered, self.columns) - _GroupMaximum.apply(
+                target + lowered, self.columns
+            )
             square = torch.linalg.vecdot(difference, difference)
         else:
             gram = residual @ residual.mT  # [B, K, K]
@@ -194,16 +214,22 @@ def _groups(skeleton: str | None, groups) -> list[list[int]]:
         raise InputError('StructureAwareLoss: give either skeleton or groups when alpha > 0')
     if skeleton is not None:
         if skeleton not in GROUPS:
-            raise InputError(f'StructureAwareLoss: skeleton {skeleton!r} is unknown; there are '
-                             f'{sorted(GROUPS)}, or give groups')
+            raise InputError(
+                f'StructureAwareLoss: skeleton {skeleton!r} is unknown; there are '
+                f'{sorted(GROUPS)}, or give groups'
+            )
         groups = GROUPS[skeleton]
     if isinstance(groups, Mapping):
         if sorted(groups) != list(range(len(groups))):
-            raise InputError('StructureAwareLoss: groups must have one entry for each keypoint '
-                             f'0 … K-1, got {sorted(groups)}')
+            raise InputError(
+                'StructureAwareLoss: groups must have one entry for each keypoint '
+                f'0 … K-1, got {sorted(groups)}'
+            )
         groups = [groups[n] for n in range(len(groups))]
     for n, group in enumerate(groups):
         if not group or not all(0 <= m < len(groups) for m in group):
-            raise InputError(f'StructureAwareLoss: group {n} is {tuple(group)}: expected some of '
-                             f'the keypoints 0 … {len(groups) - 1}')
+            raise InputError(
+                f'StructureAwareLoss: group {n} is {tuple(group)}: expected some of '
+                f'the keypoints 0 … {len(groups) - 1}'
+            )
     return [sorted(set(group)) for group in groups]

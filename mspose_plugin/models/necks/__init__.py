@@ -1,4 +1,5 @@
 """Necks."""
-from .multi_level_neck import FeatureEnhancement, MultiLevelNeck
+
+from mspose_plugin.models.necks.multi_level_neck import FeatureEnhancement, MultiLevelNeck
 
 __all__ = ['FeatureEnhancement', 'MultiLevelNeck']

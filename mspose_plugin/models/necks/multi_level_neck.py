@@ -7,6 +7,7 @@ the level above alone. Ours: adding the backbone's own features of a level to it
 pyramids do (``lateral_skips``, off by default), CPN's convolution after bilinear up-sampling, and
 how levels are cut where sizes are odd.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 INIT_CFG = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'])
 """Initialisation of what follows the backbone (ours)."""
@@ -30,8 +31,10 @@ def conv_bn(in_channels: int, out_channels: int) -> list[nn.Module]:
 
 def deconv_bn(channels: int) -> list[nn.Module]:
     """Return a 4x4 transposed convolution of stride 2 with batch norm; doubles the size."""
-    return [nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False),
-            nn.BatchNorm2d(channels)]
+    return [
+        nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(channels),
+    ]
 
 
 class FeatureEnhancement(BaseModule):
@@ -48,14 +51,17 @@ class FeatureEnhancement(BaseModule):
             least 1 pixel. Defaults to ``(0.1, 0.2, 0.3)``.
     """
 
-    def __init__(self, in_channels: int, channels: int,
-                 ratios: Sequence[float] = (0.1, 0.2, 0.3)) -> None:
+    def __init__(
+        self, in_channels: int, channels: int, ratios: Sequence[float] = (0.1, 0.2, 0.3)
+    ) -> None:
         super().__init__()
         self.ratios = tuple(ratios)
         self.projections = nn.ModuleList(nn.Conv2d(in_channels, channels, 1) for _ in ratios)
         self.weights = nn.Sequential(
-            nn.Conv2d(channels * len(ratios), channels, 1), nn.ReLU(inplace=True),
-            nn.Conv2d(channels, len(ratios), 3, padding=1))
+            nn.Conv2d(channels * len(ratios), channels, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, len(ratios), 3, padding=1),
+        )
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the context.
@@ -70,7 +76,8 @@ class FeatureEnhancement(BaseModule):
         contexts = [
             resize(
                 project(F.adaptive_avg_pool2d(features, [max(1, int(ratio * n)) for n in size])),
-                size)
+                size,
+            )
             for ratio, project in zip(self.ratios, self.projections)
         ]
         weights = self.weights(torch.cat(contexts, 1)).sigmoid()
@@ -103,18 +110,21 @@ class MultiLevelNeck(BaseModule):
         InputError: another ``upsample``, or ratios that are none.
     """
 
-    def __init__(self,
-                 in_channels: Sequence[int] = (256, 512, 1024, 2048),
-                 channels: int = 256,
-                 upsample: str = 'deconv',
-                 lateral_skips: bool = False,
-                 feature_enhancement: bool = True,
-                 ratios: Sequence[float] = (0.1, 0.2, 0.3),
-                 init_cfg: dict | list | None = INIT_CFG) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int] = (256, 512, 1024, 2048),
+        channels: int = 256,
+        upsample: str = 'deconv',
+        lateral_skips: bool = False,
+        feature_enhancement: bool = True,
+        ratios: Sequence[float] = (0.1, 0.2, 0.3),
+        init_cfg: dict | list | None = INIT_CFG,
+    ) -> None:
         super().__init__(init_cfg)
         if upsample not in ('deconv', 'bilinear'):
-            raise InputError(f"MultiLevelNeck: upsample={upsample!r}: expected 'deconv' or "
-                             "'bilinear'")
+            raise InputError(
+                f"MultiLevelNeck: upsample={upsample!r}: expected 'deconv' or 'bilinear'"
+            )
         if not ratios or not all(0 < r <= 1 for r in ratios):
             raise InputError(f'MultiLevelNeck: ratios={ratios!r}: expected numbers in (0, 1]')
         self.in_channels, self.upsample = tuple(in_channels), upsample
@@ -122,12 +132,17 @@ class MultiLevelNeck(BaseModule):
         coarsest, *finer = reversed(self.in_channels)
         self.laterals = nn.ModuleList(
             nn.Sequential(*conv_bn(n, channels), nn.ReLU(inplace=True))
-            for n in (coarsest, *(finer if lateral_skips else ())))
-        self.enhancement = (FeatureEnhancement(coarsest, channels, ratios)
-                            if feature_enhancement else None)
+            for n in (coarsest, *(finer if lateral_skips else ()))
+        )
+        self.enhancement = (
+            FeatureEnhancement(coarsest, channels, ratios) if feature_enhancement else None
+        )
         self.ups = nn.ModuleList(
-            nn.Sequential(*(deconv_bn(channels) if upsample == 'deconv' else
-                            conv_bn(channels, channels))) for _ in finer)
+            nn.Sequential(
+                *(deconv_bn(channels) if upsample == 'deconv' else conv_bn(channels, channels))
+            )
+            for _ in finer
+        )
 
     def forward(self, feats: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Compute the levels.
@@ -149,7 +164,8 @@ class MultiLevelNeck(BaseModule):
             raise InputError(
                 f'MultiLevelNeck: features of {channels} channels, expected {self.in_channels}; '
                 'set model.neck.in_channels to the first, or model.backbone.out_indices to '
-                'return C2..C5')
+                'return C2..C5'
+            )
         coarsest, *finer = reversed(feats)
         level = self.laterals[0](coarsest)
         if self.enhancement is not None:
@@ -189,5 +205,6 @@ def cut(maps: Tensor, size: Sequence[int]) -> Tensor:
         raise InputError(
             f'features of {size[1]}x{size[0]} pixels above an up-sampled level of '
             f'{maps.shape[-1]}x{maps.shape[-2]}: expected each to be half the size of the one '
-            'before; set model.backbone.strides accordingly')
-    return maps[..., :size[0], :size[1]]
+            'before; set model.backbone.strides accordingly'
+        )
+    return maps[..., : size[0], : size[1]]

@@ -1,6 +1,5 @@
 """Pose estimators."""
-from .conditional_topdown import ConditionalTopdownPoseEstimator
-from .recrop import KeepOriginalImage
-from .testing_cost import TestingCost
 
-__all__ = ['ConditionalTopdownPoseEstimator', 'KeepOriginalImage', 'TestingCost']
+from mspose_plugin.models.pose_estimators.conditional_topdown import ConditionalTopdownPoseEstimator
+
+__all__ = ['ConditionalTopdownPoseEstimator']

@@ -11,6 +11,7 @@ Nothing here knows a network: :meth:`ConditionalTesting.run` asks a function for
 that function crops and predicts, in calibration it looks recorded trials up, so that what is
 calibrated is what is tested.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -20,11 +21,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mspose_plugin.datasets.checks import numbers, read_json
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
 WHERE = 'test_cfg.conditional'
 REMEDY = 'write one with tools/calibrate_thresholds.py CONFIG CHECKPOINT --out FILE'
-PERTURBATIONS = ((-0.08, 0., 1.), (0.08, 0., 1.), (0., -0.08, 1.), (0., 0.08, 1.))
+PERTURBATIONS = ((-0.08, 0.0, 1.0), (0.08, 0.0, 1.0), (0.0, -0.08, 1.0), (0.0, 0.08, 1.0))
 
 
 class Outcome(NamedTuple):
@@ -73,7 +74,7 @@ class ConditionalTesting:
     """
 
     thresholds: np.ndarray
-    score_threshold: float = 0.
+    score_threshold: float = 0.0
     perturbations: np.ndarray = PERTURBATIONS
     max_trials: int | None = None
     trials_per_round: int | None = None
@@ -83,22 +84,38 @@ class ConditionalTesting:
     def __post_init__(self) -> None:
         """Check the values and turn them into arrays."""
         tau_c = self.thresholds
-        tau_c = numbers([tau_c] if isinstance(tau_c, (int, float)) else tau_c, (None, ))
-        _require(tau_c is not None and len(tau_c), 'thresholds', self.thresholds,
-                 'one finite number, one for each keypoint, or a file')
+        tau_c = numbers([tau_c] if isinstance(tau_c, (int, float)) else tau_c, (None,))
+        _require(
+            tau_c is not None and len(tau_c),
+            'thresholds',
+            self.thresholds,
+            'one finite number, one for each keypoint, or a file',
+        )
         table = numbers(self.perturbations, (None, 3))
-        _require(table is not None and len(table) and (table[:, 2] > 0).all(), 'perturbations',
-                 self.perturbations, 'a list of (dx, dy, scale factor), the factor positive')
+        _require(
+            table is not None and len(table) and (table[:, 2] > 0).all(),
+            'perturbations',
+            self.perturbations,
+            'a list of (dx, dy, scale factor), the factor positive',
+        )
         for name in ('score_threshold', 'agreement'):
             value = numbers(getattr(self, name), ())
-            _require(value is not None and value >= 0, name, getattr(self, name),
-                     'a finite number, not negative')
+            _require(
+                value is not None and value >= 0,
+                name,
+                getattr(self, name),
+                'a finite number, not negative',
+            )
         for name in ('max_trials', 'trials_per_round', 'batch_size'):
             value = getattr(self, name)
-            _require(value is None or isinstance(value, int) and value is not True and value > 0,
-                     name, value, 'a positive integer')
+            _require(
+                value is None or isinstance(value, int) and value is not True and value > 0,
+                name,
+                value,
+                'a positive integer',
+            )
         object.__setattr__(self, 'thresholds', tau_c)
-        object.__setattr__(self, 'perturbations', table[:self.max_trials])
+        object.__setattr__(self, 'perturbations', table[: self.max_trials])
 
     @classmethod
     def from_cfg(cls, cfg: Mapping[str, Any]) -> ConditionalTesting:
@@ -127,13 +144,20 @@ class ConditionalTesting:
             InputError: the model has another number of keypoints than there are thresholds.
         """
         if len(self.thresholds) not in (1, scores.shape[-1]):
-            raise InputError(f'{WHERE}.thresholds has {len(self.thresholds)} values, the model '
-                             f'predicts {scores.shape[-1]} keypoints; {REMEDY}')
+            raise InputError(
+                f'{WHERE}.thresholds has {len(self.thresholds)} values, the model '
+                f'predicts {scores.shape[-1]} keypoints; {REMEDY}'
+            )
         return (self.thresholds > 0) & ~(scores >= self.thresholds)
 
-    def run(self, keypoints: np.ndarray, scores: np.ndarray, sides: np.ndarray,
-            possible: np.ndarray,
-            estimate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]) -> Outcome:
+    def run(
+        self,
+        keypoints: np.ndarray,
+        scores: np.ndarray,
+        sides: np.ndarray,
+        possible: np.ndarray,
+        estimate: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+    ) -> Outcome:
         """Try again where the first estimates are below tau_c, round by round, and fuse.
 
         Args:
@@ -155,20 +179,22 @@ class ConditionalTesting:
         unsolved, trials = low.copy(), np.zeros(len(scores), int)
         step = self.trials_per_round or size
         for first in range(0, size, step):
-            wanted = unsolved.any(axis=1, keepdims=True) & possible[:, first:first + step]
+            wanted = unsolved.any(axis=1, keepdims=True) & possible[:, first : first + step]
             trials += wanted.sum(axis=1)
             who, which = np.nonzero(wanted)
             if len(who):
                 at = 1 + first + which, who
                 all_keypoints[at], all_scores[at] = estimate(who, first + which)
-            unsolved &= self.below(all_scores[1 + first:1 + first + step]).all(axis=0)
+            unsolved &= self.below(all_scores[1 + first : 1 + first + step]).all(axis=0)
         fused, confidence = keypoints.copy(), scores.copy()
         fused[low], confidence[low] = self.fuse(
-            all_keypoints[:, low], all_scores[:, low], sides[np.nonzero(low)[0]])
+            all_keypoints[:, low], all_scores[:, low], sides[np.nonzero(low)[0]]
+        )
         return Outcome(fused, confidence, trials, all_keypoints, all_scores)
 
-    def fuse(self, keypoints: np.ndarray, scores: np.ndarray,
-             sides: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def fuse(
+        self, keypoints: np.ndarray, scores: np.ndarray, sides: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Fuse trials, keypoint by keypoint.
 
         Each trial whose score exceeds tau_s is backed by those that agree with it, itself among
@@ -186,18 +212,18 @@ class ConditionalTesting:
             Keypoints ``[K, D]`` and scores ``[K]``.
         """
         rank = np.where(np.isfinite(scores), scores, -np.inf)
-        votes = np.where(rank > self.score_threshold, rank, 0.)
+        votes = np.where(rank > self.score_threshold, rank, 0.0)
         apart = np.linalg.norm(keypoints[:, None, :, :2] - keypoints[None, ..., :2], axis=-1)
         agree = apart <= self.agreement * sides  # [T, T, K]
-        backing = np.where(votes > 0, (agree * votes).sum(axis=1), 0.)
+        backing = np.where(votes > 0, (agree * votes).sum(axis=1), 0.0)
         backed = backing >= backing.max(axis=0) - 1e-6
         best = np.where(backed, rank, -np.inf).argmax(axis=0), np.arange(scores.shape[1])
         counts = (votes > 0) & agree[best[0], :, best[1]].T
-        weights = np.where(counts, votes, 0.)
+        weights = np.where(counts, votes, 0.0)
         total = weights.sum(axis=0)
-        weights = weights / np.where(total > 0, total, 1.)
+        weights = weights / np.where(total > 0, total, 1.0)
         values = np.concatenate([keypoints, scores[..., None]], axis=-1)
-        mean = (weights[..., None] * np.where(counts[..., None], values, 0.)).sum(axis=0)
+        mean = (weights[..., None] * np.where(counts[..., None], values, 0.0)).sum(axis=0)
         fused = np.where(total[:, None] > 0, mean, values[best]).astype(keypoints.dtype)
         return fused[:, :-1], fused[:, -1].astype(scores.dtype)
 
@@ -210,8 +236,11 @@ def read_thresholds(path: str) -> dict[str, Any]:
     """
     content = read_json(path, f'{WHERE}.thresholds file', REMEDY)
     names = [f.name for f in fields(ConditionalTesting)]
-    options = {key: value for key, value in content.items() if key in names and value is not None
-               } if isinstance(content, dict) else {}
+    options = (
+        {key: value for key, value in content.items() if key in names and value is not None}
+        if isinstance(content, dict)
+        else {}
+    )
     try:
         if not {'thresholds', 'score_threshold'} <= set(options):
             raise InputError('it has no thresholds (a list of numbers) and score_threshold')
@@ -224,4 +253,3 @@ def read_thresholds(path: str) -> dict[str, Any]:
 def _require(condition: Any, name: str, value: Any, expected: str) -> None:
     if not condition:
         raise InputError(f'{WHERE}.{name}={value!r}: expected {expected}')
-

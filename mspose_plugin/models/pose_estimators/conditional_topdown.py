@@ -3,6 +3,7 @@
 Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
 §4.1 and §4.3. ``conditional`` and ``multi_scale`` say what of them is the paper's.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,11 +18,10 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from mspose_plugin.datasets.transforms import LoadImageChecked
-from mspose_plugin.errors import InputError
-
-from .conditional import ConditionalTesting
-from .multi_scale import HeatmapMean, scales_from_cfg
-from .recrop import FIELD, Box, Recropper
+from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
+from mspose_plugin.models.pose_estimators.multi_scale import HeatmapMean, scales_from_cfg
+from mspose_plugin.models.pose_estimators.recrop import FIELD, Box, Recropper
+from mspose_plugin.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -65,14 +65,18 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         conditional, scales = (self.test_cfg.get(k) for k in ('conditional', 'multi_scale'))
         off = (None, False)
         self.conditional = None if conditional in off else ConditionalTesting.from_cfg(conditional)
-        self.scales = (1., ) if scales in off else scales_from_cfg(scales)
-        if not self.with_head or (self.conditional is None and self.scales == (1., )):
+        self.scales = (1.0,) if scales in off else scales_from_cfg(scales)
+        if not self.with_head or (self.conditional is None and self.scales == (1.0,)):
             return
         decoder = getattr(self.head, 'decoder', None)
-        if self.scales != (1., ) and (not hasattr(decoder, 'heatmap_size')
-                                      or getattr(decoder, 'heatmap_type', '') == 'combined'):
-            raise InputError('test_cfg.multi_scale averages heatmaps, which the head\'s decoder '
-                             f'{type(decoder).__name__} does not decode; omit it')
+        if self.scales != (1.0,) and (
+            not hasattr(decoder, 'heatmap_size')
+            or getattr(decoder, 'heatmap_type', '') == 'combined'
+        ):
+            raise InputError(
+                'test_cfg.multi_scale averages heatmaps, which the head\'s decoder '
+                f'{type(decoder).__name__} does not decode; omit it'
+            )
         self._loader = LoadImageChecked(**self.test_cfg.get('image_loader') or {})
         use_udp = self.test_cfg.get('use_udp')
         self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
@@ -92,7 +96,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             InputError: an image that cannot be read again, or another number of keypoints than
                 thresholds.
         """
-        if self.conditional is None and self.scales == (1., ):
+        if self.conditional is None and self.scales == (1.0,):
             results = super().predict(inputs, data_samples)
         else:
             results = self._look_again(inputs, data_samples)
@@ -100,10 +104,17 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             sample.gt_instances.pop(FIELD, None)
         return results
 
-    def _look_again(self, inputs: Tensor,
-                    data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
-        crops = Recropper(inputs, data_samples, self.data_preprocessor, self._use_udp, self._loader,
-                          self.test_cfg.get('border', (0., 0., 0.)))
+    def _look_again(
+        self, inputs: Tensor, data_samples: list[PoseDataSample]
+    ) -> list[PoseDataSample]:
+        crops = Recropper(
+            inputs,
+            data_samples,
+            self.data_preprocessor,
+            self._use_udp,
+            self._loader,
+            self.test_cfg.get('border', (0.0, 0.0, 0.0)),
+        )
         results = self._estimate(inputs, data_samples, crops.boxes, crops)
         trials = [0] * len(results) if self.conditional is None else self._try_again(results, crops)
         passes = len(self.scales) * (2 if self.test_cfg.get('flip_test') else 1)
@@ -112,15 +123,19 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             sample.pred_instances.num_passes = np.asarray([(1 + count) * passes])
         return results
 
-    def _estimate(self, inputs: Tensor, samples: list[PoseDataSample], boxes: Sequence[Box],
-                  crops: Recropper) -> list[PoseDataSample]:
+    def _estimate(
+        self, inputs: Tensor, samples: list[PoseDataSample], boxes: Sequence[Box], crops: Recropper
+    ) -> list[PoseDataSample]:
         """Predict from ``inputs``, the crops of ``boxes``, and their other scales."""
-        if self.scales == (1., ):
+        if self.scales == (1.0,):
             return super().predict(inputs, samples)
-        mean = HeatmapMean(0.5 if self._use_udp else getattr(self.head.decoder, 'cell_offset', 0.))
+        mean = HeatmapMean(0.5 if self._use_udp else getattr(self.head.decoder, 'cell_offset', 0.0))
         for scale in self.scales:
-            scaled = inputs if scale == 1 else crops.crop(
-                [box.perturbed(0, 0, scale) for box in boxes])[0]
+            scaled = (
+                inputs
+                if scale == 1
+                else crops.crop([box.perturbed(0, 0, scale) for box in boxes])[0]
+            )
             mean.add(self._heatmaps(scaled, samples), scale)
         heatmaps = mean.result()
         maps = None
@@ -133,8 +148,9 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         feats = self.extract_feat(inputs)
         if self.test_cfg.get('flip_test'):
             feats = [feats, self.extract_feat(inputs.flip(-1))]
-        preds = self.head.predict(feats, samples,
-                                  test_cfg={**self.test_cfg, 'output_heatmaps': True})
+        preds = self.head.predict(
+            feats, samples, test_cfg={**self.test_cfg, 'output_heatmaps': True}
+        )
         if not isinstance(preds, tuple):
             raise InputError(f'test_cfg.multi_scale: {type(self.head).__name__} gives no heatmaps')
         return torch.stack([field.heatmaps for field in preds[1]])
@@ -147,7 +163,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             boxes = [crops.boxes[i].perturbed(*cfg.perturbations[p]) for i, p in zip(who, which)]
             trials = []
             for at in range(0, len(boxes), size):
-                chunk = boxes[at:at + size]
+                chunk = boxes[at : at + size]
                 trials += self._estimate(*crops.crop(chunk), chunk, crops)
             return _predictions(trials)
 
@@ -167,5 +183,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
 def _predictions(samples: Sequence[PoseDataSample]) -> tuple[np.ndarray, np.ndarray]:
     """Return keypoints ``[n, K, D]`` and scores ``[n, K]``."""
     preds = [sample.pred_instances for sample in samples]
-    return (np.concatenate([pred.keypoints for pred in preds]),
-            np.concatenate([pred.keypoint_scores for pred in preds]))
+    return (
+        np.concatenate([pred.keypoints for pred in preds]),
+        np.concatenate([pred.keypoint_scores for pred in preds]),
+    )

@@ -4,6 +4,7 @@ The hourglass that Ke et al. (ECCV 2018, §4.3) compare their single-scale MSS-n
 six scales. Which ones, and how they are combined, the paper does not say: ``SCALES`` and the mean
 are this project's.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -15,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mspose_plugin.datasets.checks import numbers
-from mspose_plugin.errors import InputError
+from mspose_plugin.utils.errors import InputError
 
-SCALES = (0.8, 0.9, 1., 1.1, 1.2, 1.3)
+SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 
 
 def scales_from_cfg(cfg: Any) -> tuple[float, ...]:
@@ -35,10 +36,12 @@ def scales_from_cfg(cfg: Any) -> tuple[float, ...]:
     scales = SCALES if cfg is True else cfg
     if isinstance(cfg, Mapping) and set(cfg) <= {'scales'}:
         scales = cfg.get('scales', SCALES)
-    values = None if isinstance(scales, Mapping) else numbers(scales, (None, ))
+    values = None if isinstance(scales, Mapping) else numbers(scales, (None,))
     if values is None or not len(values) or (values <= 0).any():
-        raise InputError(f'test_cfg.multi_scale={cfg!r}: expected dict(scales=(...)) with positive '
-                         f'factors of the person box, such as {SCALES}')
+        raise InputError(
+            f'test_cfg.multi_scale={cfg!r}: expected dict(scales=(...)) with positive '
+            f'factors of the person box, such as {SCALES}'
+        )
     return tuple(np.unique(values).tolist())
 
 
@@ -80,8 +83,8 @@ class HeatmapMean:
 
     def __init__(self, cell_offset: float) -> None:
         self.cell_offset = cell_offset
-        self.total: Tensor | float = 0.
-        self.coverage: Tensor | float = 0.
+        self.total: Tensor | float = 0.0
+        self.coverage: Tensor | float = 0.0
 
     def add(self, heatmaps: Tensor, scale: float) -> None:
         """Add the heatmaps ``[B, K, H, W]`` of one scale."""

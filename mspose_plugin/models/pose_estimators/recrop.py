@@ -4,6 +4,7 @@ Conditional and multi-scale testing look at boxes that the data pipeline has not
 image again, once for a batch: by the path that samples carry, or, for images that came as arrays
 through MMPose's inference API, from the reference that ``KeepOriginalImage`` left.
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,50 +12,18 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmcv.transforms import BaseTransform
-from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.datasets.transforms.formatting import image_to_tensor
-from mmpose.registry import TRANSFORMS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from mspose_plugin.datasets.transforms import BorderedTopdownAffine, LoadImageChecked
-from mspose_plugin.errors import InputError
+from mspose_plugin.datasets.transforms.original_image import FIELD
+from mspose_plugin.utils.errors import InputError
 
-FIELD = 'original_image'
-PIPELINE_HELP = ('conditional and multi-scale testing need a test pipeline of KeepOriginalImage, '
-                 'image loader, GetBBoxCenterScale, TopdownAffine and PackPoseInputs')
-
-
-@TRANSFORMS.register_module()
-class KeepOriginalImage(BaseTransform):
-    """Hand an image array on to the model; the first step of a test pipeline.
-
-    MMPose's inference API takes arrays, which have no path to read again (and its inferencers make
-    one up). This step leaves a reference to the array, never a copy, in
-    ``gt_instances.original_image``, which ``ConditionalTopdownPoseEstimator`` takes off again.
-    Images that come as files are left alone, so that nothing travels between processes.
-    """
-
-    def transform(self, results: dict) -> dict:
-        """Note ``results['img']`` where the image is not yet to be loaded from a file.
-
-        Raises:
-            InputError: the step stands after the image loader.
-        """
-        if 'img' not in results:
-            return results
-        if 'img_shape' in results:
-            raise InputError('KeepOriginalImage must be the first step of the pipeline, before the '
-                             'image loader')
-        table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
-        results['instance_mapping_table'] = {**table, FIELD: FIELD}
-        results[FIELD] = [results['img']]  # instance data need a length: that of one person
-        return results
-
-    def __repr__(self) -> str:
-        """Return the constructor call."""
-        return f'{type(self).__name__}()'
+PIPELINE_HELP = (
+    'conditional and multi-scale testing need a test pipeline of KeepOriginalImage, '
+    'image loader, GetBBoxCenterScale, TopdownAffine and PackPoseInputs'
+)
 
 
 class Box(NamedTuple):
@@ -72,8 +41,10 @@ class Box(NamedTuple):
 
     def perturbed(self, dx: float, dy: float, factor: float) -> Box:
         """Move the box by fractions of its own sides and scale it about its centre."""
-        return self._replace(center=self.center + self.scale * np.asarray([dx, dy], np.float32),
-                             scale=self.scale * np.float32(factor))
+        return self._replace(
+            center=self.center + self.scale * np.asarray([dx, dy], np.float32),
+            scale=self.scale * np.float32(factor),
+        )
 
 
 class Recropper:
@@ -92,16 +63,27 @@ class Recropper:
         border: colour outside the image, as ``BorderedTopdownAffine``'s.
     """
 
-    def __init__(self, inputs: Tensor, data_samples: Sequence[PoseDataSample],
-                 preprocessor: nn.Module, use_udp: bool, loader: LoadImageChecked,
-                 border: Sequence[float] = (0., 0., 0.)) -> None:
+    def __init__(
+        self,
+        inputs: Tensor,
+        data_samples: Sequence[PoseDataSample],
+        preprocessor: nn.Module,
+        use_udp: bool,
+        loader: LoadImageChecked,
+        border: Sequence[float] = (0.0, 0.0, 0.0),
+    ) -> None:
         self.inputs, self.samples = inputs, data_samples
         self.preprocessor, self.loader = preprocessor, loader
         width, height = data_samples[0].metainfo['input_size']
         self.affine = BorderedTopdownAffine((int(width), int(height)), use_udp, border)
-        self.boxes = [Box(i, np.asarray(s.metainfo['input_center'], np.float32),
-                          np.asarray(s.metainfo['input_scale'], np.float32))
-                      for i, s in enumerate(data_samples)]
+        self.boxes = [
+            Box(
+                i,
+                np.asarray(s.metainfo['input_center'], np.float32),
+                np.asarray(s.metainfo['input_scale'], np.float32),
+            )
+            for i, s in enumerate(data_samples)
+        ]
         self._images: dict[str | int, np.ndarray] = {}
 
     def see_image(self, perturbations: np.ndarray) -> np.ndarray:
@@ -136,8 +118,9 @@ class Recropper:
         return self._normalized([(box, *self._cut(self._image(box.index), box)) for box in boxes])
 
     def _cut(self, image: np.ndarray, box: Box) -> tuple[np.ndarray, dict]:
-        results = self.affine(dict(img=image, bbox_center=box.center[None],
-                                   bbox_scale=box.scale[None]))
+        results = self.affine(
+            dict(img=image, bbox_center=box.center[None], bbox_scale=box.scale[None])
+        )
         return results['img'], {k: results[k] for k in ('input_center', 'input_scale')}
 
     def _normalized(self, crops: list[tuple[Box, np.ndarray, dict]]):
@@ -158,9 +141,11 @@ class Recropper:
         key = path if kept is None else id(kept[0])
         if key not in self._images:
             if kept is None and not path:
-                raise InputError('this image came as an array and has no path to read it again: '
-                                 "put dict(type='KeepOriginalImage') first in the test pipeline; "
-                                 f'{PIPELINE_HELP}')
+                raise InputError(
+                    'this image came as an array and has no path to read it again: '
+                    "put dict(type='KeepOriginalImage') first in the test pipeline; "
+                    f'{PIPELINE_HELP}'
+                )
             source = dict(img_path=path) if kept is None else dict(img=kept[0])
             try:
                 image = self.loader(source)['img']
@@ -174,10 +159,12 @@ class Recropper:
         box, expected = self.boxes[index], self.inputs[index].float()
         again = self._normalized([(box, *self._cut(image, box))])[0][0]
         std = getattr(self.preprocessor, 'std', None)
-        grey_level = 1. if std is None else 1. / float(std.float().mean())
+        grey_level = 1.0 if std is None else 1.0 / float(std.float().mean())
         # other JPEG decoders differ by about one grey level
         tolerance = 2 * grey_level + 0.1 * float(expected.std())
         differ = image.shape[:2] != tuple(self.samples[index].metainfo['ori_shape'][:2])
         if differ or float((again.float() - expected).square().mean().sqrt()) > tolerance:
-            raise InputError(f'image {path}: its person box, cut again, does not give what the '
-                             f'network was given; {PIPELINE_HELP}, without rotation or flip')
+            raise InputError(
+                f'image {path}: its person box, cut again, does not give what the '
+                f'network was given; {PIPELINE_HELP}, without rotation or flip'
+            )

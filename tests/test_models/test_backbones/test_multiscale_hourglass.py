@@ -1,16 +1,17 @@
 """The hourglass: published sizes and outputs, shapes, options that must not change results."""
+
 import copy
 
 import pytest
 import torch
 from mmpose.registry import MODELS
-from reference_hourglass import Bearpaw, Princeton, randomised
 from torch import nn
 
-from mspose_plugin.convert import convert
-from mspose_plugin.errors import InputError
+from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.models.backbones import MultiScaleHourglass
 from mspose_plugin.models.backbones.multiscale_hourglass import Hourglass, Residual
+from mspose_plugin.utils.errors import InputError
+from tools.reference_hourglass import Bearpaw, Princeton, randomised
 
 TINY = dict(num_keypoints=3, num_stacks=2, channels=16, depth=2, levels=(2, 1))
 
@@ -34,11 +35,11 @@ def parameters(**kwargs):
 
 @pytest.mark.parametrize('stacks, millions', [(1, 3.43), (2, 6.57), (4, 12.86), (8, 25.43)])
 def test_published_parameter_counts(stacks, millions):
-    assert round(parameters(num_stacks=stacks, levels=(1, )), 2) == millions
+    assert round(parameters(num_stacks=stacks, levels=(1,)), 2) == millions
 
 
 def test_a_level_adds_a_batch_norm_and_a_convolution_per_stack():
-    extra = parameters(num_stacks=2) - parameters(num_stacks=2, levels=(1, ))
+    extra = parameters(num_stacks=2) - parameters(num_stacks=2, levels=(1,))
     assert extra * 1e6 == pytest.approx(2 * 3 * (2 * 256 + 256 * 16 + 16))
 
 
@@ -60,13 +61,13 @@ def test_finest_level_alone_is_the_published_network(published, stacks):
     with torch.no_grad():
         want, got = reference(x), net(x)
     assert len(got) == stacks and all(len(levels) == 1 for levels in got)
-    for a, (b, ) in zip(want, got):
+    for a, (b,) in zip(want, got):
         assert a.std() > 0.05
         torch.testing.assert_close(b, a, rtol=0, atol=1e-5)
 
 
 def test_extra_levels_leave_the_others_as_they_are():
-    few = MultiScaleHourglass(**{**TINY, 'levels': (1, )}).eval()
+    few = MultiScaleHourglass(**{**TINY, 'levels': (1,)}).eval()
     many = MultiScaleHourglass(**TINY).eval()
     keys = many.load_state_dict(few.state_dict(), strict=False)
     assert [k for k in keys.missing_keys if '.coarse.' not in k] == keys.unexpected_keys == []
@@ -76,7 +77,7 @@ def test_extra_levels_leave_the_others_as_they_are():
             assert torch.equal(a[-1], b[-1])
 
 
-@pytest.mark.parametrize('levels', [(8, 4, 2, 1), (4, 1), (2, 1), (8, 1), (1, )])
+@pytest.mark.parametrize('levels', [(8, 4, 2, 1), (4, 1), (2, 1), (8, 1), (1,)])
 @pytest.mark.parametrize('size', [(128, 128), (192, 64)])
 def test_shapes_coarse_to_fine(levels, size):
     net = MultiScaleHourglass(5, 2, channels=8, depth=4, levels=levels).eval()
@@ -85,18 +86,22 @@ def test_shapes_coarse_to_fine(levels, size):
     assert len(outputs) == 2
     for stack in outputs:
         assert [tuple(h.shape) for h in stack] == [
-            (2, 5, size[0] // 4 // level, size[1] // 4 // level) for level in levels]
+            (2, 5, size[0] // 4 // level, size[1] // 4 // level) for level in levels
+        ]
 
 
-@pytest.mark.parametrize('options, size', [
-    (dict(depth=1, levels=(1, )), (24, 8)),
-    (dict(depth=3, levels=(4, 1)), (32, 96)),
-    (dict(depth=5, levels=(16, 1)), (128, 256)),
-    (dict(stem_channels=(4, 6, 10)), (32, 16)),
-    (dict(stem_channels=[3, 16, 2]), (16, 16)),
-    (dict(channels=12), (16, 48)),
-    (dict(num_stacks=1, num_keypoints=1), (16, 16)),
-])
+@pytest.mark.parametrize(
+    'options, size',
+    [
+        (dict(depth=1, levels=(1,)), (24, 8)),
+        (dict(depth=3, levels=(4, 1)), (32, 96)),
+        (dict(depth=5, levels=(16, 1)), (128, 256)),
+        (dict(stem_channels=(4, 6, 10)), (32, 16)),
+        (dict(stem_channels=[3, 16, 2]), (16, 16)),
+        (dict(channels=12), (16, 48)),
+        (dict(num_stacks=1, num_keypoints=1), (16, 16)),
+    ],
+)
 def test_odd_settings(options, size):
     options = {**TINY, **options}
     net = MultiScaleHourglass(**options)
@@ -104,8 +109,12 @@ def test_odd_settings(options, size):
     total(outputs).backward()
     assert len(outputs) == options['num_stacks']
     for level, heatmaps in zip(options['levels'], outputs[-1], strict=True):
-        assert heatmaps.shape == (2, options['num_keypoints'], size[0] // 4 // level,
-                                  size[1] // 4 // level)
+        assert heatmaps.shape == (
+            2,
+            options['num_keypoints'],
+            size[0] // 4 // level,
+            size[1] // 4 // level,
+        )
 
 
 def test_each_level_reads_its_own_deconv_level():
@@ -143,8 +152,9 @@ def test_projection_only_where_the_width_changes():
 def test_every_parameter_receives_gradient():
     net = MultiScaleHourglass(**TINY)
     total(net(images(2, 3, 32, 32))).backward()
-    missing = [name for name, p in net.named_parameters()
-               if p.grad is None or not p.grad.abs().sum() > 0]
+    missing = [
+        name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
     # a bias before a batch norm in training has no influence: its gradient may round to 0
     assert [name for name in missing if not name.endswith('.bias')] == []
     assert all(p.grad is not None for p in net.parameters())
@@ -158,14 +168,20 @@ def train_steps(net, dtype, steps=3):
         outputs = net(images(2, 3, 32, 48).to(dtype) * (i + 1))
         total(outputs).backward()
         optimizer.step()
-    return ([h for stack in outputs for h in stack], [p.grad for p in net.parameters()],
-            list(net.buffers()))
+    return (
+        [h for stack in outputs for h in stack],
+        [p.grad for p in net.parameters()],
+        list(net.buffers()),
+    )
 
 
-@pytest.mark.parametrize('option, dtype, tolerance', [
-    ('with_cp', torch.float32, dict(rtol=0, atol=0)),
-    ('channels_last', torch.float64, dict(rtol=1e-9, atol=1e-9)),
-])
+@pytest.mark.parametrize(
+    'option, dtype, tolerance',
+    [
+        ('with_cp', torch.float32, dict(rtol=0, atol=0)),
+        ('channels_last', torch.float64, dict(rtol=1e-9, atol=1e-9)),
+    ],
+)
 def test_options_that_change_no_result(option, dtype, tolerance):
     """Outputs, gradients, statistics and their counters; float64 for sums in another order."""
     plain = MultiScaleHourglass(**TINY).to(dtype)
@@ -190,7 +206,8 @@ def test_checkpointing_keeps_fewer_activations(frozen):
         net = MultiScaleHourglass(**TINY, with_cp=with_cp).train(not frozen)
         sizes = []
         with torch.autograd.graph.saved_tensors_hooks(
-                lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t
+        ):
             outputs = net(images(2, 3, 32, 32))
         total(outputs).backward()
         kept[with_cp] = sum(sizes)
@@ -224,22 +241,25 @@ def test_deep_copy_and_state_dict_round_trip():
         assert torch.equal(net(x)[1][0], other(x)[1][0])
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(levels=(3, 1)), 'levels'),
-    (dict(levels=(4, 2)), 'ending in 1'),
-    (dict(levels=(1, 2)), 'coarse to fine'),
-    (dict(levels=(8, 1)), 'depth=2'),
-    (dict(levels=(2, 2, 1)), 'levels'),
-    (dict(levels=()), 'levels'),
-    (dict(channels=15), 'even'),
-    (dict(channels=0), 'even'),
-    (dict(num_stacks=0), 'num_stacks=0'),
-    (dict(num_keypoints=0), 'num_keypoints=0'),
-    (dict(stem_channels=(8, 8)), 'stem_channels'),
-    (dict(stem_channels=(8, 7, 8)), 'stem_channels'),
-    (dict(stem_channels=(0, 8, 8)), 'stem_channels'),
-    (dict(depth=0), 'depth'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (dict(levels=(3, 1)), 'levels'),
+        (dict(levels=(4, 2)), 'ending in 1'),
+        (dict(levels=(1, 2)), 'coarse to fine'),
+        (dict(levels=(8, 1)), 'depth=2'),
+        (dict(levels=(2, 2, 1)), 'levels'),
+        (dict(levels=()), 'levels'),
+        (dict(channels=15), 'even'),
+        (dict(channels=0), 'even'),
+        (dict(num_stacks=0), 'num_stacks=0'),
+        (dict(num_keypoints=0), 'num_keypoints=0'),
+        (dict(stem_channels=(8, 8)), 'stem_channels'),
+        (dict(stem_channels=(8, 7, 8)), 'stem_channels'),
+        (dict(stem_channels=(0, 8, 8)), 'stem_channels'),
+        (dict(depth=0), 'depth'),
+    ],
+)
 def test_wrong_settings_name_themselves(options, words):
     with pytest.raises(InputError, match=words):
         MultiScaleHourglass(**{**TINY, **options})

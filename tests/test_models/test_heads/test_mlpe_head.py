@@ -1,18 +1,19 @@
 """MLPEHead's outputs, its multi-level targets and losses, and what it refuses."""
+
 import numpy as np
 import pytest
 import torch
+from head_samples import FLIP, make_sample
 from mmpose.codecs import MSRAHeatmap
 from mmpose.registry import MODELS
-from samples import FLIP, make_sample
 from torch import nn
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.heads import MLPEHead
+from mspose_plugin.utils.errors import InputError
 
 K = 4
-SIGMAS = (2., 1.5, 1.2, 1.)
-CODEC = dict(type='MSRAHeatmap', input_size=(96, 64), heatmap_size=(24, 16), sigma=2.)
+SIGMAS = (2.0, 1.5, 1.2, 1.0)
+CODEC = dict(type='MSRAHeatmap', input_size=(96, 64), heatmap_size=(24, 16), sigma=2.0)
 KEYPOINTS = [(5, 60), (90, 3), (40, 31.5), (20, 8)]
 SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
 
@@ -20,9 +21,17 @@ SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
 def make_head(**kwargs):
     """Return a small head for four keypoints, of which all labelled ones count."""
     torch.manual_seed(0)
-    kwargs = {**dict(num_keypoints=K, channels=8, sigmas=SIGMAS, decoder=CODEC,
-                     occluded_in_levels='count',
-                     fine_loss=dict(type='HardKeypointMSELoss', topk=2)), **kwargs}
+    kwargs = {
+        **dict(
+            num_keypoints=K,
+            channels=8,
+            sigmas=SIGMAS,
+            decoder=CODEC,
+            occluded_in_levels='count',
+            fine_loss=dict(type='HardKeypointMSELoss', topk=2),
+        ),
+        **kwargs,
+    }
     head = MLPEHead(**kwargs)
     head.init_weights()
     return head
@@ -36,9 +45,11 @@ def make_levels(sizes=SIZES, batch=2):
 
 def make_batch():
     """Return two samples; keypoint 1 of the first is unlabelled, 2 of the second occluded."""
-    batch = [make_sample(visible=[1, 0, 1, 1], codec=CODEC),
-             make_sample(keypoints=KEYPOINTS, visible=[1, 1, 1, 1], codec=CODEC)]
-    for sample, visible in zip(batch, ([[1., 0., 1., 1.]], [[1., 1., 0., 1.]])):
+    batch = [
+        make_sample(visible=[1, 0, 1, 1], codec=CODEC),
+        make_sample(keypoints=KEYPOINTS, visible=[1, 1, 1, 1], codec=CODEC),
+    ]
+    for sample, visible in zip(batch, ([[1.0, 0.0, 1.0, 1.0]], [[1.0, 1.0, 0.0, 1.0]])):
         sample.gt_instance_labels.keypoints_visible_weights = torch.tensor(visible)
     return batch
 
@@ -64,7 +75,11 @@ def test_one_prediction_for_each_level_and_the_fine_one(kernel):
     assert {p[3].kernel_size for p in head.predictors} == {(kernel, kernel)}
     # 3, 2, 1, 0 bottlenecks and as many transposed convolutions
     assert [sum(isinstance(m, nn.ConvTranspose2d) for m in b.modules()) for b in head.branches] == [
-        3, 2, 1, 0]
+        3,
+        2,
+        1,
+        0,
+    ]
     assert [sum(type(m).__name__ == 'Bottleneck' for m in b) for b in head.branches] == [3, 2, 1, 0]
 
 
@@ -88,9 +103,11 @@ def test_level_predictions_are_interpolated_with_aligned_corners_then_normalised
     for norm in head.predictor_norms:
         nn.init.normal_(norm.bias)
     for heatmaps, level, predict, norm in zip(
-            head(levels), levels, head.predictors, head.predictor_norms):
+        head(levels), levels, head.predictors, head.predictor_norms
+    ):
         want = nn.functional.interpolate(
-            predict(level), (13, 19), mode='bilinear', align_corners=True)
+            predict(level), (13, 19), mode='bilinear', align_corners=True
+        )
         assert torch.allclose(heatmaps, norm(want), atol=1e-6)
 
 
@@ -98,22 +115,30 @@ def test_loaded_weights_stay(tmp_path):
     state = make_head().state_dict()
     state = {k: torch.full_like(v, 2) for k, v in state.items()}
     torch.save(dict(state_dict=state), tmp_path / 'head.pth')
-    head = MODELS.build(dict(
-        type='MLPEHead', num_keypoints=K, channels=8, sigmas=SIGMAS, decoder=CODEC,
-        init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'head.pth'), strict=True)))
+    head = MODELS.build(
+        dict(
+            type='MLPEHead',
+            num_keypoints=K,
+            channels=8,
+            sigmas=SIGMAS,
+            decoder=CODEC,
+            init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'head.pth'), strict=True),
+        )
+    )
     head.init_weights()
     assert all((v == 2).all() for v in head.state_dict().values())
 
 
 def test_targets_are_what_mmpose_draws_with_each_sigma():
     """One target crosses over; every narrower Gaussian must be MMPose's, but for its cut tails."""
-    head = make_head(sigmas=(2., 5 / 3, 4 / 3, 1.))
+    head = make_head(sigmas=(2.0, 5 / 3, 4 / 3, 1.0))
     head.loss_module = head.fine_loss_module = recorder = Recorder()
     head.loss(make_levels(), make_batch())
     assert len(recorder.targets) == 5
     for target, sigma in zip(recorder.targets, (*head.sigmas, head.sigmas[-1])):
         want = MSRAHeatmap((96, 64), (24, 16), sigma).encode(
-            np.array([KEYPOINTS], np.float32), np.ones((1, K), np.float32))['heatmaps']
+            np.array([KEYPOINTS], np.float32), np.ones((1, K), np.float32)
+        )['heatmaps']
         difference = np.abs(target[1].numpy() - want)
         assert difference[want > 0].max() < 1e-5
         assert difference.max() < np.exp(-4.5)  # MMPose cuts at 3 sigma
@@ -126,21 +151,24 @@ def test_losses_against_the_sums_written_out():
     assert list(losses) == ['loss_c5', 'loss_c4', 'loss_c3', 'loss_c2', 'loss_fine', 'acc_pose']
     *maps, fine = head(levels)
     drawn = torch.stack([s.gt_fields.heatmaps for s in batch])
-    weights = torch.tensor([[1., 0, 1, 1], [1, 1, 1, 1]])
+    weights = torch.tensor([[1.0, 0, 1, 1], [1, 1, 1, 1]])
     for name, heatmaps, sigma in zip(losses, maps, SIGMAS):
-        target = drawn**((2 / sigma)**2)
-        want = 0.5 * (weights[..., None, None] * (heatmaps - target)**2).mean()
+        target = drawn ** ((2 / sigma) ** 2)
+        want = 0.5 * (weights[..., None, None] * (heatmaps - target) ** 2).mean()
         assert losses[name].item() == pytest.approx(want.item(), rel=1e-5)
-    errors = ((fine - target)**2).mean((2, 3)) * weights
+    errors = ((fine - target) ** 2).mean((2, 3)) * weights
     want = sum(sum(sorted(row.tolist())[-2:]) for row in errors) / 4
     assert losses['loss_fine'].item() == pytest.approx(want, rel=1e-5)
 
 
-@pytest.mark.parametrize('levels, weights', [
-    ('count', [[1, 0, 1, 1], [1, 1, 1, 1]]),
-    ('mask', [[1, 0, 1, 1], [1, 1, 0, 1]]),
-    ('empty', [[1, 1, 1, 1], [1, 1, 1, 1]]),
-])
+@pytest.mark.parametrize(
+    'levels, weights',
+    [
+        ('count', [[1, 0, 1, 1], [1, 1, 1, 1]]),
+        ('mask', [[1, 0, 1, 1], [1, 1, 0, 1]]),
+        ('empty', [[1, 1, 1, 1], [1, 1, 1, 1]]),
+    ],
+)
 @pytest.mark.parametrize('fine', [True, False])
 def test_occluded_keypoints_count_where_asked(levels, weights, fine):
     head, batch = make_head(occluded_in_levels=levels, occluded_in_fine=fine), make_batch()
@@ -155,19 +183,23 @@ def test_occluded_keypoints_count_where_asked(levels, weights, fine):
 
 def test_the_default_is_the_releases_loss():
     """Its arithmetic: every level's map against label * (v > 1), halved; OHKM on v > 0."""
-    head, batch, levels = MLPEHead(K, 8, sigmas=SIGMAS, fine_loss=dict(
-        type='HardKeypointMSELoss', topk=2)), make_batch(), make_levels()
+    head, batch, levels = (
+        MLPEHead(K, 8, sigmas=SIGMAS, fine_loss=dict(type='HardKeypointMSELoss', topk=2)),
+        make_batch(),
+        make_levels(),
+    )
     losses = head.loss(levels, batch)
     *maps, fine = head(levels)
     drawn = torch.stack([s.gt_fields.heatmaps for s in batch])
     visible = torch.tensor([[2, 0, 2, 2], [2, 2, 1, 2]])
     for name, heatmaps, sigma in zip(losses, maps, SIGMAS):
-        label = drawn**((2 / sigma)**2) * (visible > 1)[..., None, None]
+        label = drawn ** ((2 / sigma) ** 2) * (visible > 1)[..., None, None]
         want = nn.functional.mse_loss(heatmaps, label) / 2
         assert losses[name].item() == pytest.approx(want.item(), rel=1e-5)
-    errors = (fine - drawn**((2 / SIGMAS[-1])**2)).square().mean((2, 3)) * (visible > 0)
+    errors = (fine - drawn ** ((2 / SIGMAS[-1]) ** 2)).square().mean((2, 3)) * (visible > 0)
     assert losses['loss_fine'].item() == pytest.approx(
-        errors.topk(2).values.mean().item(), rel=1e-5)
+        errors.topk(2).values.mean().item(), rel=1e-5
+    )
 
 
 def test_occlusion_has_to_be_known():
@@ -214,10 +246,17 @@ def test_weight_decay_is_as_strong_as_with_targets_of_255():
 
     The same prediction at both scales: targets and the last batch norms differ by 255.
     """
+
     def decay_over_gradient(scale, weight):
-        head, batch = make_head(sigmas=(2., ) * 4, occluded_in_levels='empty', loss=dict(
-            type='KeypointMSELoss', use_target_weight=True, loss_weight=weight), fine_loss=dict(
-                type='HardKeypointMSELoss', topk=2, loss_weight=weight)), make_batch()
+        head, batch = (
+            make_head(
+                sigmas=(2.0,) * 4,
+                occluded_in_levels='empty',
+                loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=weight),
+                fine_loss=dict(type='HardKeypointMSELoss', topk=2, loss_weight=weight),
+            ),
+            make_batch(),
+        )
         for sample in batch:
             sample.gt_fields.heatmaps = sample.gt_fields.heatmaps * scale
         last = {*head.predictor_norms, head.fine[-1]}
@@ -227,21 +266,29 @@ def test_weight_decay_is_as_strong_as_with_targets_of_255():
         losses = head.loss(make_levels(), batch, dict(compute_acc=False))
         sum(losses.values()).backward()
         skip = {p for norm in last for p in norm.parameters()}
-        return torch.stack([1e-5 * p.detach().norm() / p.grad.norm() for p in head.parameters()
-                            if p not in skip and p.detach().norm() > 0])
+        return torch.stack(
+            [
+                1e-5 * p.detach().norm() / p.grad.norm()
+                for p in head.parameters()
+                if p not in skip and p.detach().norm() > 0
+            ]
+        )
 
-    release = decay_over_gradient(255, 1.)
-    assert torch.allclose(decay_over_gradient(1, 255.**2), release, rtol=1e-2)
-    assert torch.allclose(decay_over_gradient(1, 1.), release * 255**2, rtol=1e-2)
+    release = decay_over_gradient(255, 1.0)
+    assert torch.allclose(decay_over_gradient(1, 255.0**2), release, rtol=1e-2)
+    assert torch.allclose(decay_over_gradient(1, 1.0), release * 255**2, rtol=1e-2)
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(prediction_kernel=2), 'prediction_kernel=2: expected an odd number'),
-    (dict(sigmas=(1., 2., 3., 4.)), 'none larger than the one before'),
-    (dict(occluded_in_levels=False), "occluded_in_levels=False: expected 'empty', 'mask' or"),
-    (dict(sigmas=(2., 1., 0.)), 'expected positive numbers'),
-    (dict(sigmas=(3., 2., 1.)), r'the codec draws sigma=2.0, expected .* sigmas\[0\]=3.0'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(prediction_kernel=2), 'prediction_kernel=2: expected an odd number'),
+        (dict(sigmas=(1.0, 2.0, 3.0, 4.0)), 'none larger than the one before'),
+        (dict(occluded_in_levels=False), "occluded_in_levels=False: expected 'empty', 'mask' or"),
+        (dict(sigmas=(2.0, 1.0, 0.0)), 'expected positive numbers'),
+        (dict(sigmas=(3.0, 2.0, 1.0)), r'the codec draws sigma=2.0, expected .* sigmas\[0\]=3.0'),
+    ],
+)
 def test_bad_arguments(kwargs, message):
     with pytest.raises(InputError, match=message):
         make_head(**kwargs)

@@ -4,9 +4,9 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.backbones import MultiScaleHourglass
 from mspose_plugin.models.heads import MSRHead, MSSHead
+from mspose_plugin.utils.errors import InputError
 
 K, LEVELS = 4, (2, 1)
 CODEC = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
@@ -14,10 +14,12 @@ CODEC = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sig
 
 def network(context='stem', context_channels=16, **head):
     torch.manual_seed(0)
-    backbone = MultiScaleHourglass(K, num_stacks=2, channels=16, depth=2, levels=LEVELS,
-                                   context=context)
-    head = MSRHead(K, LEVELS, channels=16, depth=2, context_channels=context_channels,
-                   decoder=CODEC, **head)
+    backbone = MultiScaleHourglass(
+        K, num_stacks=2, channels=16, depth=2, levels=LEVELS, context=context
+    )
+    head = MSRHead(
+        K, LEVELS, channels=16, depth=2, context_channels=context_channels, decoder=CODEC, **head
+    )
     return backbone, head
 
 
@@ -146,11 +148,12 @@ def test_a_backbone_that_hands_on_the_wrong_thing_is_named(context):
         head(backbone(torch.rand(1, 3, 64, 64)))
 
 
-@pytest.mark.parametrize('keypoints, levels', [(K + 1, LEVELS), (K, (1, ))])
+@pytest.mark.parametrize('keypoints, levels', [(K + 1, LEVELS), (K, (1,))])
 def test_a_backbone_of_other_keypoints_or_levels_is_named(keypoints, levels):
     _, head = network()
-    backbone = MultiScaleHourglass(keypoints, num_stacks=1, channels=16, depth=2, levels=levels,
-                                   context='stem')
+    backbone = MultiScaleHourglass(
+        keypoints, num_stacks=1, channels=16, depth=2, levels=levels, context='stem'
+    )
     with pytest.raises(InputError, match=f'predicts {keypoints} keypoints at {len(levels)} levels'):
         head(backbone(torch.rand(1, 3, 64, 64)))
 

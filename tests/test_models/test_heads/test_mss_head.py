@@ -1,16 +1,17 @@
 """Loss, flip testing and decoding of MSSHead, on samples from MMPose's own pipeline."""
+
 from collections.abc import Mapping
 
 import numpy as np
 import pytest
 import torch
+from head_samples import CODEC, FLIP, make_sample
 from mmengine.config import Config
 from mmpose.evaluation.functional import pose_pck_accuracy
 from mmpose.registry import MODELS
-from samples import CODEC, FLIP, make_sample
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.heads import MSSHead, heatmap_accuracy
+from mspose_plugin.utils.errors import InputError
 
 K = 4
 SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
@@ -18,14 +19,17 @@ SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
 
 def make_pyramids(stacks=2, batch=2, sizes=SIZES, keypoints=K):
     """Return random heatmaps as the backbone gives them."""
-    return tuple(tuple(torch.rand(batch, keypoints, *size) for size in sizes)
-                 for _ in range(stacks))
+    return tuple(
+        tuple(torch.rand(batch, keypoints, *size) for size in sizes) for _ in range(stacks)
+    )
 
 
 def make_batch():
     """Return two samples, of which each has an unlabelled keypoint."""
-    return [make_sample(visible=[1, 0, 1, 1]),
-            make_sample(keypoints=[(5, 60), (90, 3), (40, 31.5), (20, 8)], visible=[1, 1, 1, 0])]
+    return [
+        make_sample(visible=[1, 0, 1, 1]),
+        make_sample(keypoints=[(5, 60), (90, 3), (40, 31.5), (20, 8)], visible=[1, 1, 1, 0]),
+    ]
 
 
 def downsample(heatmap, size, how):
@@ -35,9 +39,10 @@ def downsample(heatmap, size, how):
     result = np.zeros(size)
     for y in range(size[0]):
         for x in range(size[1]):
-            block = heatmap[y * factor:(y + 1) * factor, x * factor:(x + 1) * factor]
-            result[y, x] = dict(max=block.max(), average=block.mean(),
-                                bilinear=block[middle, middle].mean())[how]
+            block = heatmap[y * factor : (y + 1) * factor, x * factor : (x + 1) * factor]
+            result[y, x] = dict(
+                max=block.max(), average=block.mean(), bilinear=block[middle, middle].mean()
+            )[how]
     return result
 
 
@@ -48,7 +53,7 @@ def test_loss_of_each_level_against_the_sums_written_out(how):
     losses = MSSHead(downsample=how).loss(pyramids, samples)
     assert list(losses) == ['loss_2x3', 'loss_4x6', 'loss_8x12', 'loss_16x24', 'acc_pose']
     for level, size in enumerate(SIZES):
-        want = 0.
+        want = 0.0
         for b, sample in enumerate(samples):
             for k in range(K):
                 target = downsample(sample.gt_fields.heatmaps[k].numpy(), size, how)
@@ -72,8 +77,9 @@ def test_peaks_stay_one_where_max_pooling_is_the_default():
 
 def test_sum_over_stacks():
     pyramids, samples = make_pyramids(stacks=3), make_batch()
-    head = MSSHead(loss=dict(type='StructureAwareLoss', groups=[(0, 2), (1, 2), (2, 3), (3, )],
-                             alpha=0.4))
+    head = MSSHead(
+        loss=dict(type='StructureAwareLoss', groups=[(0, 2), (1, 2), (2, 3), (3,)], alpha=0.4)
+    )
     together = head.loss(pyramids, samples)
     single = [head.loss([stack], samples) for stack in pyramids]
     for name, value in together.items():
@@ -82,8 +88,9 @@ def test_sum_over_stacks():
     assert together['acc_pose'] == single[-1]['acc_pose']
 
 
-@pytest.mark.parametrize('options', [{}, dict(alpha=0.5, norm='l2'),
-                                     dict(alpha=0.5, combine='max')])
+@pytest.mark.parametrize(
+    'options', [{}, dict(alpha=0.5, norm='l2'), dict(alpha=0.5, combine='max')]
+)
 def test_unlabelled_joints_have_no_influence(options):
     groups = [(0, 1, 2), (1, 0), (2, 3, 0), (3, 2)]
     head = MSSHead(loss=dict(type='StructureAwareLoss', groups=groups, **options))
@@ -96,11 +103,11 @@ def test_unlabelled_joints_have_no_influence(options):
             labels = sample.gt_instance_labels.keypoint_weights
             assert torch.equal(labels[0] == 0, missing)
             if changed:
-                sample.gt_fields.heatmaps[missing] = 7.
+                sample.gt_fields.heatmaps[missing] = 7.0
         maps = [h for stack in pyramids for h in stack]
         for h in maps:
             if changed:
-                h[unlabelled] = -3.
+                h[unlabelled] = -3.0
             h.requires_grad_()
         losses = head.loss(pyramids, samples)
         sum(v for name, v in losses.items() if name.startswith('loss')).backward()
@@ -118,8 +125,7 @@ def test_targets_are_not_changed():
 
 
 def test_accuracy_can_be_left_out():
-    assert 'acc_pose' not in MSSHead().loss(make_pyramids(), make_batch(),
-                                            dict(compute_acc=False))
+    assert 'acc_pose' not in MSSHead().loss(make_pyramids(), make_batch(), dict(compute_acc=False))
 
 
 def test_accuracy_is_mmpose_s():
@@ -167,7 +173,7 @@ def test_decoding_of_known_gaussians():
     coarse = [torch.rand(1, K, *size) for size in SIZES[:-1]]
     head, samples = MSSHead(decoder=CODEC), [make_sample()]
     worse = [torch.rand(1, K, *size) for size in SIZES]
-    pred, = head.predict((worse, [*coarse, maps]), samples)
+    (pred,) = head.predict((worse, [*coarse, maps]), samples)
     want = 4 * np.array([(3, 5), (20, 8), (7.25, 4.25), (12.75, 10.75)])
     np.testing.assert_allclose(pred.keypoints[0], want, atol=1e-5)
     np.testing.assert_allclose(pred.keypoint_scores[0], maps.flatten(2).amax(-1)[0], atol=1e-6)
@@ -206,10 +212,10 @@ def test_flip_testing_needs_the_shift():
     errors = {}
     for shift in (True, False):
         found = []
-        for x in np.arange(20, 70, 1.):
+        for x in np.arange(20, 70, 1.0):
             plain = make_sample([(x, 30)] * K)
             mirrored = make_sample([(95 - x, 30)] * K)
-            feats = [((s.gt_fields.heatmaps[None], ), ) for s in (plain, mirrored)]
+            feats = [((s.gt_fields.heatmaps[None],),) for s in (plain, mirrored)]
             preds = head.predict(feats, [plain], dict(flip_test=True, shift_heatmap=shift))
             found.append(preds[0].keypoints[0, 0, 0] - x)
         errors[shift] = np.abs(found).mean()
@@ -219,7 +225,7 @@ def test_flip_testing_needs_the_shift():
 
 def test_half_precision_is_decoded():
     maps = gaussians([(3, 5), (20, 8), (7, 4), (12, 10)]).bfloat16()
-    pred, = MSSHead(decoder=CODEC).predict([[maps]], [make_sample()])
+    (pred,) = MSSHead(decoder=CODEC).predict([[maps]], [make_sample()])
     np.testing.assert_allclose(pred.keypoints[0][0], (12, 20), atol=1e-5)
 
 
@@ -227,8 +233,11 @@ def test_half_precision_is_decoded():
 def test_wrong_number_of_keypoints_when_predicting(keypoints, flip_test):
     pyramids = make_pyramids(keypoints=keypoints)
     feats = [pyramids, pyramids] if flip_test else pyramids
-    with pytest.raises(InputError, match=f'predicts {keypoints} keypoints, the data set has 4; '
-                       'set model.backbone.num_keypoints=4'):
+    with pytest.raises(
+        InputError,
+        match=f'predicts {keypoints} keypoints, the data set has 4; '
+        'set model.backbone.num_keypoints=4',
+    ):
         MSSHead(decoder=CODEC).predict(feats, make_batch(), dict(flip_test=flip_test))
 
 
@@ -261,8 +270,10 @@ def mpii_batch(config):
     flip = [5, 4, 3, 2, 1, 0, 6, 7, 8, 9, 15, 14, 13, 12, 11, 10]
     codec = config.model.head.decoder.to_dict()
     samples = [make_sample(codec=codec, flip_indices=flip) for _ in range(2)]
-    return dict(inputs=[torch.randint(0, 256, (3, 64, 128), dtype=torch.uint8) for _ in samples],
-                data_samples=samples)
+    return dict(
+        inputs=[torch.randint(0, 256, (3, 64, 128), dtype=torch.uint8) for _ in samples],
+        data_samples=samples,
+    )
 
 
 def test_estimator_from_the_config_learns(config):
@@ -280,7 +291,8 @@ def test_estimator_from_the_config_learns(config):
         totals.append(loss.item())
     names = ['loss'] if config.model.head.type == 'MSSHead' else ['loss', 'loss_msr']
     assert set(log) == {'loss', 'acc_pose'} | {
-        f'{name}_{size}' for name in names for size in ('2x4', '4x8', '8x16', '16x32')}
+        f'{name}_{size}' for name in names for size in ('2x4', '4x8', '8x16', '16x32')
+    }
     levels = sum(v.item() for name, v in log.items() if name.startswith('loss_'))
     assert log['loss'].item() == pytest.approx(levels)
     assert totals[-1] < 0.95 * totals[0]
@@ -301,7 +313,7 @@ def test_estimator_from_the_config_predicts(config):
 
 def test_estimator_with_and_without_the_structural_term(config):
     models = []
-    for alpha in (0., 0.5):
+    for alpha in (0.0, 0.5):
         loss = dict(type='StructureAwareLoss', skeleton='mpii', alpha=alpha)
         models.append(MODELS.build({**config.model, 'head': {**config.model.head, 'loss': loss}}))
     plain, structured = models

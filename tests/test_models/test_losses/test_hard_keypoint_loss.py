@@ -1,10 +1,11 @@
 """Hard keypoint mining against MMPose's loops and against sums written out."""
+
 import pytest
 import torch
 from mmpose.models.losses import KeypointOHKMMSELoss
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.losses import HardKeypointMSELoss
+from mspose_plugin.utils.errors import InputError
 
 
 def data(dtype=torch.float64):
@@ -18,9 +19,10 @@ def data(dtype=torch.float64):
 def test_same_as_mmpose(topk):
     output, target, weights = data()
     ours, theirs = [], []
-    for values, loss in ((ours, HardKeypointMSELoss(topk=topk, loss_weight=0.7)),
-                         (theirs, KeypointOHKMMSELoss(use_target_weight=True, topk=topk,
-                                                      loss_weight=0.7))):
+    for values, loss in (
+        (ours, HardKeypointMSELoss(topk=topk, loss_weight=0.7)),
+        (theirs, KeypointOHKMMSELoss(use_target_weight=True, topk=topk, loss_weight=0.7)),
+    ):
         leaf = output.clone().requires_grad_()
         value = loss(leaf, target, weights)
         values += [value, *torch.autograd.grad(value, leaf)]
@@ -30,7 +32,7 @@ def test_same_as_mmpose(topk):
 def test_only_the_hardest_count():
     output, target, _ = data()
     target = torch.zeros_like(target)
-    output = torch.arange(17.).view(1, 17, 1, 1).expand(5, 17, 6, 4)
+    output = torch.arange(17.0).view(1, 17, 1, 1).expand(5, 17, 6, 4)
     assert HardKeypointMSELoss(topk=2)(output, target).item() == (16**2 + 15**2) / 2
     weights = torch.ones(5, 17)
     weights[:, 16] = 0  # unlabelled: never among the hard ones
@@ -40,7 +42,8 @@ def test_only_the_hardest_count():
 def test_all_keypoints_is_the_plain_loss():
     output, target, _ = data()
     assert HardKeypointMSELoss(topk=17)(output, target).item() == pytest.approx(
-        (output - target).square().mean().item(), rel=1e-12)
+        (output - target).square().mean().item(), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

@@ -1,4 +1,5 @@
 """The structure-aware loss against sums written out, and what must hold for any setting."""
+
 import math
 
 import numpy as np
@@ -7,9 +8,9 @@ import torch
 from mmpose.registry import MODELS
 from torch import nn
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.losses import StructureAwareLoss
 from mspose_plugin.skeletons import GROUPS
+from mspose_plugin.utils.errors import InputError
 
 CHAIN = [(0, 1), (1, 0, 2), (2, 1)]
 SETTINGS = [(norm, combine) for norm in ('mse', 'l2') for combine in ('sum', 'max')]
@@ -25,7 +26,7 @@ def heatmaps(batch=3, keypoints=16, size=(6, 5), dtype=torch.float64):
 def brute_force(output, target, weights, groups, alpha, norm, combine):
     """Eq. 2 with a loop for every symbol but the pixels."""
     output, target, weights = (x.numpy() for x in (output, target, weights))
-    total = 0.
+    total = 0.0
     for b in range(len(output)):
         for n, group in enumerate(groups):
             labelled = [m for m in group if weights[b, m] > 0]
@@ -34,9 +35,10 @@ def brute_force(output, target, weights, groups, alpha, norm, combine):
                 for m in labelled:
                     difference += weights[b, m] * (output[b, m] - target[b, m])
             elif labelled:
-                difference = (np.max([output[b, m] for m in labelled], axis=0)
-                              - np.max([target[b, m] for m in labelled], axis=0))
-            plain = ((output[b, n] - target[b, n])**2).sum()
+                difference = np.max([output[b, m] for m in labelled], axis=0) - np.max(
+                    [target[b, m] for m in labelled], axis=0
+                )
+            plain = ((output[b, n] - target[b, n]) ** 2).sum()
             structural = (difference**2).sum()
             if norm == 'l2':
                 plain, structural = math.sqrt(plain), math.sqrt(structural)
@@ -45,7 +47,7 @@ def brute_force(output, target, weights, groups, alpha, norm, combine):
 
 
 @pytest.mark.parametrize('norm, combine', SETTINGS)
-@pytest.mark.parametrize('alpha', [0., 0.05, 0.7])
+@pytest.mark.parametrize('alpha', [0.0, 0.05, 0.7])
 def test_against_the_sums_written_out(norm, combine, alpha):
     data = heatmaps()
     loss = StructureAwareLoss('mpii', alpha=alpha, norm=norm, combine=combine)
@@ -57,15 +59,16 @@ def test_against_the_sums_written_out(norm, combine, alpha):
 def test_gradients(norm, combine):
     output, target, weights = heatmaps(batch=2, keypoints=3, size=(2, 3))
     loss = StructureAwareLoss(groups=CHAIN, alpha=0.6, norm=norm, combine=combine)
-    assert torch.autograd.gradcheck(lambda o, t: loss(o, t, weights),
-                                    (output.requires_grad_(), target.requires_grad_()))
+    assert torch.autograd.gradcheck(
+        lambda o, t: loss(o, t, weights), (output.requires_grad_(), target.requires_grad_())
+    )
 
 
 @pytest.mark.parametrize('norm', ['mse', 'l2'])
 def test_alpha_zero_is_the_plain_loss_bit_for_bit(norm):
     for size in ((64, 64), (8, 8)):
         output, target, weights = heatmaps(size=size, dtype=torch.float32)
-        zero = StructureAwareLoss('mpii', alpha=0., norm=norm)(output, target, weights)
+        zero = StructureAwareLoss('mpii', alpha=0.0, norm=norm)(output, target, weights)
         plain = StructureAwareLoss(norm=norm)(output, target, weights)
         assert torch.equal(zero, plain)
         square = (output.double() - target.double()).square().sum((2, 3))
@@ -81,13 +84,13 @@ def test_unlabelled_keypoints_take_part_in_no_group(norm, combine):
     loss = StructureAwareLoss('mpii', alpha=0.5, norm=norm, combine=combine)
     output.requires_grad_()
     value = loss(output, target, weights)
-    gradient, = torch.autograd.grad(value, output)
+    (gradient,) = torch.autograd.grad(value, output)
     other_output, other_target = output.detach().clone(), target.clone()
     other_output[weights == 0] = 50
     other_target[weights == 0] = -70
     other_output.requires_grad_()
     other_value = loss(other_output, other_target, weights)
-    other_gradient, = torch.autograd.grad(other_value, other_output)
+    (other_gradient,) = torch.autograd.grad(other_value, other_output)
     assert torch.equal(gradient[weights == 0], torch.zeros_like(gradient[weights == 0]))
     torch.testing.assert_close(other_value, value)
     torch.testing.assert_close(other_gradient, gradient)
@@ -117,8 +120,7 @@ def test_perfect_prediction_has_loss_and_gradient_zero(norm, combine, dtype):
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_autocast_computes_in_float32(norm, combine, dtype):
     """Heatmaps that come in half precision: sums beyond float16's range stay finite."""
-    image, (_, target, weights) = torch.rand(3, 3, 64, 64), heatmaps(3, 16, (64, 64),
-                                                                    torch.float32)
+    image, (_, target, weights) = torch.rand(3, 3, 64, 64), heatmaps(3, 16, (64, 64), torch.float32)
     predict = nn.Conv2d(3, 16, 1)
     nn.init.normal_(predict.weight, std=5)
     loss = StructureAwareLoss('mpii', alpha=0.5, norm=norm, combine=combine)
@@ -136,10 +138,10 @@ def test_autocast_computes_in_float32(norm, combine, dtype):
 @pytest.mark.parametrize('norm', ['mse', 'l2'])
 def test_grows_as_the_maximum_moves_away(norm):
     """Near zero at the optimum, larger at every further pixel while the Gaussians overlap."""
-    grid = torch.arange(32.)
+    grid = torch.arange(32.0)
 
     def gaussians(shift):
-        centers = torch.tensor([8., 16., 24.])[:, None] + shift
+        centers = torch.tensor([8.0, 16.0, 24.0])[:, None] + shift
         line = torch.exp(-(grid - centers).square() / 8)
         return (line[:, :, None] * line[:, None, :])[None]
 
@@ -155,7 +157,7 @@ def test_errors_of_neighbours_in_one_place_add_up():
     same, apart = target.clone(), target.clone()
     same[0, :2, 1, 1] = 1
     apart[0, 0, 1, 1] = apart[0, 1, 3, 3] = 1
-    for alpha, relation in ((0., torch.eq), (0.5, torch.gt)):
+    for alpha, relation in ((0.0, torch.eq), (0.5, torch.gt)):
         loss = StructureAwareLoss(groups=CHAIN, alpha=alpha)
         assert relation(loss(same, target), loss(apart, target))
 
@@ -175,18 +177,21 @@ def test_groups_as_a_mapping_from_a_config():
     assert not loss.state_dict()
 
 
-@pytest.mark.parametrize('options, words', [
-    (dict(norm='l1'), "norm='l1'"),
-    (dict(combine='mean'), "combine='mean'"),
-    (dict(alpha=-1), 'alpha=-1'),
-    (dict(alpha=1), 'either skeleton or groups'),
-    (dict(alpha=1, skeleton='mpii', groups=CHAIN), 'either skeleton or groups'),
-    (dict(alpha=1, skeleton='ape'), "'ape' is unknown; there are .*mpii"),
-    (dict(alpha=1, groups=[(0, 1), (1, 2)]), r'group 1 is \(1, 2\)'),
-    (dict(alpha=1, groups=[(0, -1), (1, )]), r'group 0 is \(0, -1\)'),
-    (dict(alpha=1, groups=[(0, ), ()]), 'group 1 is'),
-    (dict(alpha=1, groups={0: [0], 2: [0]}), r'\[0, 2\]'),
-])
+@pytest.mark.parametrize(
+    'options, words',
+    [
+        (dict(norm='l1'), "norm='l1'"),
+        (dict(combine='mean'), "combine='mean'"),
+        (dict(alpha=-1), 'alpha=-1'),
+        (dict(alpha=1), 'either skeleton or groups'),
+        (dict(alpha=1, skeleton='mpii', groups=CHAIN), 'either skeleton or groups'),
+        (dict(alpha=1, skeleton='ape'), "'ape' is unknown; there are .*mpii"),
+        (dict(alpha=1, groups=[(0, 1), (1, 2)]), r'group 1 is \(1, 2\)'),
+        (dict(alpha=1, groups=[(0, -1), (1,)]), r'group 0 is \(0, -1\)'),
+        (dict(alpha=1, groups=[(0,), ()]), 'group 1 is'),
+        (dict(alpha=1, groups={0: [0], 2: [0]}), r'\[0, 2\]'),
+    ],
+)
 def test_wrong_settings_name_themselves(options, words):
     with pytest.raises(InputError, match=words):
         StructureAwareLoss(**options)
@@ -195,8 +200,12 @@ def test_wrong_settings_name_themselves(options, words):
 def test_shapes_that_do_not_agree():
     output, target, weights = heatmaps()
     loss = StructureAwareLoss('mpii', alpha=0.1)
-    for wrong in [(output, target[:, :, :3], weights), (output, target, weights[:, :3]),
-                  (output, target, weights[..., None]), (output[:1], target, weights[:1])]:
+    for wrong in [
+        (output, target[:, :, :3], weights),
+        (output, target, weights[:, :3]),
+        (output, target, weights[..., None]),
+        (output[:1], target, weights[:1]),
+    ]:
         with pytest.raises(InputError, match=r'expected \[B, K, H, W\] twice and \[B, K\]'):
             loss(*wrong)
     with pytest.raises(InputError, match='skeleton has 16 keypoints, the heatmaps 11'):
@@ -207,4 +216,4 @@ def test_a_wrong_skeleton_is_refused_even_where_it_has_no_weight():
     with pytest.raises(InputError, match="skeleton 'typo' is unknown"):
         StructureAwareLoss('typo')
     with pytest.raises(InputError, match='group 1 is'):
-        StructureAwareLoss(groups=[(0, ), (5, )])
+        StructureAwareLoss(groups=[(0,), (5,)])

@@ -1,12 +1,13 @@
 """MLPE's multi-level network: its formulas, every option, and inputs of any size."""
+
 import pytest
 import torch
 import torch.nn.functional as F
 from mmpose.registry import MODELS
 from torch import nn
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.necks import FeatureEnhancement, MultiLevelNeck
+from mspose_plugin.utils.errors import InputError
 
 CHANNELS = (4, 6, 8, 10)
 
@@ -30,24 +31,27 @@ def make_neck(**kwargs):
 
 def test_enhancement_against_the_sums_written_out():
     torch.manual_seed(1)
-    module = FeatureEnhancement(3, 4, ratios=(0.1, 0.5, 1.))
+    module = FeatureEnhancement(3, 4, ratios=(0.1, 0.5, 1.0))
     x = torch.rand(2, 3, 7, 6)
     want = torch.zeros(2, 4, 7, 6)
     contexts = []
-    for ratio, project in zip((0.1, 0.5, 1.), module.projections):
+    for ratio, project in zip((0.1, 0.5, 1.0), module.projections):
         rows, columns = max(1, int(7 * ratio)), max(1, int(6 * ratio))
         pooled = torch.zeros(2, 3, rows, columns)
         for i in range(rows):
             for j in range(columns):
-                block = x[:, :, i * 7 // rows:-(-(i + 1) * 7 // rows),
-                          j * 6 // columns:-(-(j + 1) * 6 // columns)]
+                block = x[
+                    :,
+                    :,
+                    i * 7 // rows : -(-(i + 1) * 7 // rows),
+                    j * 6 // columns : -(-(j + 1) * 6 // columns),
+                ]
                 pooled[:, :, i, j] = block.mean((2, 3))
-        contexts.append(F.interpolate(project(pooled), (7, 6), mode='bilinear',
-                                      align_corners=True))
+        contexts.append(F.interpolate(project(pooled), (7, 6), mode='bilinear', align_corners=True))
     first, _, last = module.weights
     weights = last(first(torch.cat(contexts, 1)).relu()).sigmoid()
     for n, context in enumerate(contexts):
-        want += weights[:, n:n + 1] * context
+        want += weights[:, n : n + 1] * context
     assert torch.allclose(module(x), want, atol=1e-6)
 
 
@@ -55,8 +59,9 @@ def test_enhancement_against_the_sums_written_out():
 @pytest.mark.parametrize('lateral_skips', [True, False])
 @pytest.mark.parametrize('feature_enhancement', [True, False])
 def test_levels_one_by_one(upsample, lateral_skips, feature_enhancement):
-    neck = make_neck(upsample=upsample, lateral_skips=lateral_skips,
-                     feature_enhancement=feature_enhancement).eval()
+    neck = make_neck(
+        upsample=upsample, lateral_skips=lateral_skips, feature_enhancement=feature_enhancement
+    ).eval()
     c2, c3, c4, c5 = features(64, 64)
     levels = neck([c2, c3, c4, c5])
     want = neck.laterals[0](c5)
@@ -70,8 +75,7 @@ def test_levels_one_by_one(upsample, lateral_skips, feature_enhancement):
         if lateral_skips:
             want = want + neck.laterals[i + 1](c)
         assert torch.allclose(levels[i + 1], want, atol=1e-6)
-    assert [tuple(level.shape[2:]) for level in levels] == [
-        (2, 2), (4, 4), (8, 8), (16, 16)]
+    assert [tuple(level.shape[2:]) for level in levels] == [(2, 2), (4, 4), (8, 8), (16, 16)]
 
 
 def test_without_skips_only_the_coarsest_features_matter():
@@ -89,7 +93,8 @@ def test_any_input_size(height, width, upsample):
     feats = features(height, width)
     levels = make_neck(upsample=upsample)(feats)
     assert [tuple(level.shape) for level in levels] == [
-        (2, 5, *f.shape[2:]) for f in reversed(feats)]
+        (2, 5, *f.shape[2:]) for f in reversed(feats)
+    ]
 
 
 def test_a_cut_level_starts_where_its_neighbour_does():
@@ -122,8 +127,7 @@ def test_gradients_reach_everything():
     feats = [f.requires_grad_() for f in features()]
     neck = make_neck(lateral_skips=True)
     sum(level.square().sum() for level in neck(feats)).backward()
-    assert all(p.grad.abs().sum() > 0 for name, p in neck.named_parameters()
-               if 'bias' not in name)
+    assert all(p.grad.abs().sum() > 0 for name, p in neck.named_parameters() if 'bias' not in name)
     assert all(f.grad.abs().sum() > 0 for f in feats)
 
 
@@ -142,11 +146,14 @@ def test_parameters_are_those_of_the_release():
         assert total / 1e6 == pytest.approx(millions, abs=0.05)
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(upsample='nearest'), "upsample='nearest': expected 'deconv' or 'bilinear'"),
-    (dict(ratios=()), r'ratios=\(\): expected numbers in'),
-    (dict(ratios=(0.1, 2)), r'ratios=\(0.1, 2\): expected numbers in'),
-])
+@pytest.mark.parametrize(
+    'kwargs, message',
+    [
+        (dict(upsample='nearest'), "upsample='nearest': expected 'deconv' or 'bilinear'"),
+        (dict(ratios=()), r'ratios=\(\): expected numbers in'),
+        (dict(ratios=(0.1, 2)), r'ratios=\(0.1, 2\): expected numbers in'),
+    ],
+)
 def test_bad_arguments(kwargs, message):
     with pytest.raises(InputError, match=message):
         MultiLevelNeck(CHANNELS, **kwargs)

@@ -1,12 +1,13 @@
 """Conditional and multi-scale testing: geometry, cost, fusion, borders, the inference API."""
+
 import json
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from dots import BOX, POINTS, SIZE, build, draw, write
 from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmpose.apis import inference_topdown
@@ -14,12 +15,9 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.models import HeatmapHead
 from mmpose.registry import METRICS, MODELS, TRANSFORMS
 
-from mspose_plugin.errors import InputError
 from mspose_plugin.models.pose_estimators.conditional import PERTURBATIONS, ConditionalTesting
 from mspose_plugin.models.pose_estimators.multi_scale import SCALES
-
-sys.path.insert(0, str(Path(__file__).parent))
-from dots import BOX, POINTS, SIZE, build, draw, write  # noqa: E402
+from mspose_plugin.utils.errors import InputError
 
 FLIP = dict(flip_test=True, flip_mode='heatmap')
 
@@ -28,9 +26,11 @@ def run(model, image, *boxes):
     """Return predicted keypoints, scores and trials of each box."""
     results = inference_topdown(model, image, np.array(boxes or [BOX]))
     preds = [r.pred_instances for r in results]
-    return (np.concatenate([p.keypoints for p in preds]),
-            np.concatenate([p.keypoint_scores for p in preds]),
-            [int(p.num_trials[0]) if 'num_trials' in p else None for p in preds])
+    return (
+        np.concatenate([p.keypoints for p in preds]),
+        np.concatenate([p.keypoint_scores for p in preds]),
+        [int(p.num_trials[0]) if 'num_trials' in p else None for p in preds],
+    )
 
 
 def spy(model):
@@ -47,13 +47,14 @@ def spy(model):
     return trials
 
 
-@pytest.mark.parametrize('test_cfg', [{}, FLIP, dict(output_heatmaps=True),
-                                      dict(conditional=None, multi_scale=False)])
+@pytest.mark.parametrize(
+    'test_cfg', [{}, FLIP, dict(output_heatmaps=True), dict(conditional=None, multi_scale=False)]
+)
 def test_without_options_it_is_its_parent(test_cfg):
     image = draw()
     ours, theirs = build(test_cfg), build(test_cfg, kind='TopdownPoseEstimator', keep=False)
-    a, = inference_topdown(ours, image, BOX[None])
-    b, = inference_topdown(theirs, image, BOX[None])
+    (a,) = inference_topdown(ours, image, BOX[None])
+    (b,) = inference_topdown(theirs, image, BOX[None])
     assert np.array_equal(a.pred_instances.keypoints, b.pred_instances.keypoints)
     assert set(a.pred_instances.keys()) == set(b.pred_instances.keys())
     # the reference to the image is gone
@@ -64,10 +65,16 @@ def test_without_options_it_is_its_parent(test_cfg):
 @pytest.mark.parametrize('codec', ['msra', 'udp'])
 @pytest.mark.parametrize('input_size', [(96, 96), (96, 128)])
 def test_every_trial_finds_the_same_place(codec, input_size):
-    perturbations = [*PERTURBATIONS, (0, 0, 0.85), (0, 0, 1.15),
-                     (0.11, -0.07, 0.9), (-0.1, 0.1, 1.3)]
-    model = build(dict(conditional=dict(thresholds=2., perturbations=perturbations)), codec,
-                  input_size)
+    perturbations = [
+        *PERTURBATIONS,
+        (0, 0, 0.85),
+        (0, 0, 1.15),
+        (0.11, -0.07, 0.9),
+        (-0.1, 0.1, 1.3),
+    ]
+    model = build(
+        dict(conditional=dict(thresholds=2.0, perturbations=perturbations)), codec, input_size
+    )
     trials = spy(model)
     keypoints, _, count = run(model, draw())
     assert len(trials) == len(perturbations) == count[0]
@@ -79,14 +86,15 @@ def test_every_trial_finds_the_same_place(codec, input_size):
     scales = np.array([t.metainfo['input_scale'] for t in trials])
     want = np.array(perturbations)
     base = np.array([100, 120]) * 1.25
-    base = np.maximum(base, base[::-1] * [input_size[0] / input_size[1],
-                                          input_size[1] / input_size[0]])
+    base = np.maximum(
+        base, base[::-1] * [input_size[0] / input_size[1], input_size[1] / input_size[0]]
+    )
     assert np.allclose(centers, [170, 140] + want[:, :2] * base, atol=1e-3)
     assert np.allclose(scales, base * want[:, 2:], rtol=1e-5)
 
 
 def test_trials_see_pixels_that_the_first_crop_did_not():
-    points = [POINTS[0], POINTS[1], (265., 140.)]  # the third is right of the padded box
+    points = [POINTS[0], POINTS[1], (265.0, 140.0)]  # the third is right of the padded box
     conditional = dict(thresholds=0.5, perturbations=[(0.2, 0, 1), (0, 0, 1.5)])
     image = draw(points)
     first, scores, _ = run(build(), image)
@@ -105,8 +113,9 @@ def test_only_persons_below_threshold_cost_passes(flip):
     for shift, peak in zip(shifts[1:], (0.4, 0.9)):
         image = np.maximum(image, draw(POINTS + shift, (1, 1, peak)))
     boxes = [BOX + np.tile(s, 2) for s in shifts]
-    test_cfg = dict(conditional=dict(thresholds=[0.8, 0.8, 0.7], batch_size=4),
-                    **(FLIP if flip else {}))
+    test_cfg = dict(
+        conditional=dict(thresholds=[0.8, 0.8, 0.7], batch_size=4), **(FLIP if flip else {})
+    )
     model = build(test_cfg)
     keypoints, _, trials = run(model, image, *boxes)
     times = 2 if flip else 1
@@ -121,26 +130,38 @@ def test_only_persons_below_threshold_cost_passes(flip):
 
     metric = METRICS.build(dict(type='TestingCost'))
     metric.process(None, [r.to_dict() for r in results])
-    assert metric.evaluate(3) == pytest.approx({
-        'cost/trials': 4 / 3, 'cost/passes': 7 / 3 * times, 'cost/retried': 100 / 3})
+    assert metric.evaluate(3) == pytest.approx(
+        {'cost/trials': 4 / 3, 'cost/passes': 7 / 3 * times, 'cost/retried': 100 / 3}
+    )
 
 
-@pytest.mark.parametrize('options,expected', [
-    (dict(max_trials=3), 3), (dict(max_trials=100), 4), (dict(max_trials=1), 1),
-    (dict(trials_per_round=3), 4), (dict(trials_per_round=None), 4),
-    (dict(batch_size=1), 4), (dict(batch_size=1000), 4)])
+@pytest.mark.parametrize(
+    'options,expected',
+    [
+        (dict(max_trials=3), 3),
+        (dict(max_trials=100), 4),
+        (dict(max_trials=1), 1),
+        (dict(trials_per_round=3), 4),
+        (dict(trials_per_round=None), 4),
+        (dict(batch_size=1), 4),
+        (dict(batch_size=1000), 4),
+    ],
+)
 def test_budget(options, expected):
-    model = build(dict(conditional=dict(thresholds=2., **options)))
+    model = build(dict(conditional=dict(thresholds=2.0, **options)))
     _, _, trials = run(model, draw(), BOX, BOX + 5)
     assert trials == [expected] * 2 and model.backbone.count == 2 * (1 + expected)
 
 
 def test_a_person_is_done_once_every_keypoint_reached_its_threshold():
-    points = [POINTS[0], POINTS[1], (265., 140.)]
+    points = [POINTS[0], POINTS[1], (265.0, 140.0)]
     perturbations = [(-0.2, 0, 1), (0.2, 0, 1), (0, 0, 1.5), (0, 0, 1.6)]
     for step, expected in ((1, 2), (2, 2), (3, 3), (4, 4)):
-        model = build(dict(conditional=dict(
-            thresholds=0.5, perturbations=perturbations, trials_per_round=step)))
+        model = build(
+            dict(
+                conditional=dict(thresholds=0.5, perturbations=perturbations, trials_per_round=step)
+            )
+        )
         assert run(model, draw(points))[2] == [expected]
 
 
@@ -154,26 +175,34 @@ def test_threshold_zero_never_asks():
 @pytest.mark.parametrize('step', [None, 1, 2])
 def test_trials_are_recorded_and_replayed(step):
     """What a run with every trial recorded says is what testing without recording does."""
-    points = [POINTS[0], POINTS[1], (265., 140.)]  # the third is right of the padded box
-    options = dict(thresholds=[0.5, 0.5, 0.7], perturbations=[(-0.2, 0, 1), (9, 0, 1), (0.2, 0, 1),
-                                                             (0, 0, 1.5)], trials_per_round=step)
-    record = build(dict(conditional=dict(options, thresholds=9., trials_per_round=None),
-                        output_trials=True))
-    result, = inference_topdown(record, draw(points), BOX[None])
+    points = [POINTS[0], POINTS[1], (265.0, 140.0)]  # the third is right of the padded box
+    options = dict(
+        thresholds=[0.5, 0.5, 0.7],
+        perturbations=[(-0.2, 0, 1), (9, 0, 1), (0.2, 0, 1), (0, 0, 1.5)],
+        trials_per_round=step,
+    )
+    record = build(
+        dict(conditional=dict(options, thresholds=9.0, trials_per_round=None), output_trials=True)
+    )
+    (result,) = inference_topdown(record, draw(points), BOX[None])
     keypoints = np.asarray(result.pred_instances.trial_keypoints)
     scores = np.asarray(result.pred_instances.trial_scores)
     assert keypoints.shape == (1, 5, 3, 2) and scores.shape == (1, 5, 3)
     assert np.isnan(keypoints[0, 2]).all() and np.isfinite(keypoints[0, [0, 1, 3, 4]]).all()
     assert np.allclose(keypoints[0, 4], points, atol=0.5)
     outcome = ConditionalTesting(**options).run(
-        keypoints[:, 0], scores[:, 0], np.array([150.]), np.isfinite(keypoints[:, 1:, 0, 0]),
-        lambda who, which: (keypoints[who, 1 + which], scores[who, 1 + which]))
+        keypoints[:, 0],
+        scores[:, 0],
+        np.array([150.0]),
+        np.isfinite(keypoints[:, 1:, 0, 0]),
+        lambda who, which: (keypoints[who, 1 + which], scores[who, 1 + which]),
+    )
     tested, confidence, trials = run(build(dict(conditional=options)), draw(points))
     assert np.array_equal(outcome.keypoints, tested) and np.array_equal(outcome.scores, confidence)
     assert outcome.trials.tolist() == trials == [{None: 3, 1: 2, 2: 3}[step]]
 
 
-@pytest.mark.parametrize('agreement', [0., 0.05, 100.])
+@pytest.mark.parametrize('agreement', [0.0, 0.05, 100.0])
 def test_fusion_equals_the_formula(agreement):
     rng = np.random.default_rng(0)
     cfg = ConditionalTesting(thresholds=[0.5], score_threshold=0.4, agreement=agreement)
@@ -181,11 +210,15 @@ def test_fusion_equals_the_formula(agreement):
     scores = rng.uniform(0, 1, (7, 5)).astype(np.float32)
     scores[:, 4] = rng.uniform(0, 0.4, 7)  # no trial of the fifth counts
     scores[2, 1] = np.nan
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(5, 200.))
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(5, 200.0))
     for k in range(5):
         good = [t for t in range(7) if scores[t, k] > 0.4]
-        near = {t: [j for j in good if np.hypot(*(keypoints[t, k] - keypoints[j, k])) <=
-                    agreement * 200] for t in good}
+        near = {
+            t: [
+                j for j in good if np.hypot(*(keypoints[t, k] - keypoints[j, k])) <= agreement * 200
+            ]
+            for t in good
+        }
         backing = {t: round(float(scores[near[t], k].sum()), 5) for t in good}
         best = max(good, key=lambda t: (backing[t], scores[t, k]), default=None)  # noqa: B023
         used = near[best] if good else [np.nanargmax(scores[:, k])]
@@ -201,9 +234,9 @@ def test_a_confident_mistake_is_outvoted():
     cfg = ConditionalTesting(thresholds=[0.5])
     keypoints = np.array([[[10, 10]], [[90, 90]], [[11, 10]], [[10, 12]]], np.float32)
     scores = np.array([[0.4], [0.7], [0.4], [0.4]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(1, 100.))
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(1, 100.0))
     assert fused[0] == pytest.approx([31 / 3, 32 / 3], abs=1e-4) and confidence[0] < 0.5
-    fused, _ = cfg.fuse(keypoints[:2], scores[:2], np.full(1, 100.))
+    fused, _ = cfg.fuse(keypoints[:2], scores[:2], np.full(1, 100.0))
     assert fused[0].tolist() == [90, 90]
 
 
@@ -211,7 +244,7 @@ def test_fusion_of_scores_that_are_not_numbers():
     cfg = ConditionalTesting(thresholds=[0.5])
     keypoints = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     scores = np.array([[np.nan, np.nan, 0.2], [np.nan, 0.3, np.inf]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(3, 10.))
+    fused, confidence = cfg.fuse(keypoints, scores, np.full(3, 10.0))
     assert fused.tolist() == [[0, 1], [8, 9], [4, 5]]
     assert np.isnan(confidence[0]) and confidence[1:].tolist() == pytest.approx([0.3, 0.2])
 
@@ -221,22 +254,32 @@ def reference_heatmaps(model, image, scales, flip):
     udp = model._use_udp
     total = cover = 0
     for scale in scales:
-        plain = build(dict(output_heatmaps=True, **(FLIP if flip else {})),
-                      'udp' if udp else 'msra', kind='TopdownPoseEstimator', keep=False)
+        plain = build(
+            dict(output_heatmaps=True, **(FLIP if flip else {})),
+            'udp' if udp else 'msra',
+            kind='TopdownPoseEstimator',
+            keep=False,
+        )
         pipeline = Compose(plain.cfg.test_dataloader.dataset.pipeline[:1])
         rest = Compose(plain.cfg.test_dataloader.dataset.pipeline[2:])
         data = pipeline(dict(img=image, flip_indices=[0, 1, 2]))
-        data.update(bbox_center=np.array([[170., 140.]]), bbox=BOX[None], bbox_score=np.ones(1),
-                    bbox_scale=np.array([[150., 150.]]) * scale)
+        data.update(
+            bbox_center=np.array([[170.0, 140.0]]),
+            bbox=BOX[None],
+            bbox_score=np.ones(1),
+            bbox_scale=np.array([[150.0, 150.0]]) * scale,
+        )
         with torch.no_grad():
-            result, = plain.test_step(pseudo_collate([rest(data)]))
+            (result,) = plain.test_step(pseudo_collate([rest(data)]))
         maps = np.asarray(result.pred_fields.heatmaps)
         size = maps.shape[-1]
         center = (size - 1) / 2 if udp else size / 2
         back = np.array([[scale, 0, center * (1 - scale)], [0, scale, center * (1 - scale)]])
 
-        *warped, seen = (cv2.warpAffine(m, back, (size, size), flags=cv2.INTER_LINEAR)
-                         for m in [*maps, np.ones((size, size), np.float32)])
+        *warped, seen = (
+            cv2.warpAffine(m, back, (size, size), flags=cv2.INTER_LINEAR)
+            for m in [*maps, np.ones((size, size), np.float32)]
+        )
         total, cover = total + np.stack(warped), cover + seen
     return total / np.maximum(cover, 1e-6)
 
@@ -248,12 +291,12 @@ def test_multi_scale_equals_the_slow_way(codec, flip, scales):
     image = draw()
     cfg = dict(scales=scales) if scales else True
     model = build(dict(multi_scale=cfg, output_heatmaps=True, **(FLIP if flip else {})), codec)
-    result, = inference_topdown(model, image, BOX[None])
+    (result,) = inference_topdown(model, image, BOX[None])
     want = reference_heatmaps(model, image, scales or SCALES, flip)
     got = np.asarray(result.pred_fields.heatmaps)
     assert np.abs(got - want).max() < 0.02 and want.max() > 0.8  # OpenCV's bilinear steps are 1/32
     keypoints, _ = model.head.decoder.decode(want)
-    scale, center = np.array([150., 150.]), np.array([170., 140.])
+    scale, center = np.array([150.0, 150.0]), np.array([170.0, 140.0])
     keypoints = keypoints / 96 * scale + center - scale / 2
     assert np.abs(result.pred_instances.keypoints - keypoints).max() < 0.3
     if codec == 'udp' or not flip:  # without UDP the mirror image is off by most of a pixel
@@ -263,25 +306,34 @@ def test_multi_scale_equals_the_slow_way(codec, flip, scales):
 
 
 def test_multi_scale_of_one_is_the_parent():
-    a, b = (run(build(dict(multi_scale=dict(scales=[s]))), draw())[0] for s in (1., 1.000001))
+    a, b = (run(build(dict(multi_scale=dict(scales=[s]))), draw())[0] for s in (1.0, 1.000001))
     assert np.allclose(a, b, atol=1e-2)
 
 
 def test_conditional_trials_are_multi_scale_too():
-    test_cfg = dict(conditional=dict(thresholds=[0.1, 0.1, 2.], max_trials=2),
-                    multi_scale=dict(scales=(0.9, 1., 1.1)), **FLIP)
+    test_cfg = dict(
+        conditional=dict(thresholds=[0.1, 0.1, 2.0], max_trials=2),
+        multi_scale=dict(scales=(0.9, 1.0, 1.1)),
+        **FLIP,
+    )
     model = build(test_cfg, 'udp')
     keypoints, _, trials = run(model, draw(), BOX, BOX + 3)
     assert trials == [2, 2] and model.backbone.count == 2 * 3 * (1 + 2) * 2
     assert np.abs(keypoints - POINTS).max() < 0.5
 
 
-@pytest.mark.parametrize('test_cfg', [dict(conditional=dict(thresholds=2.)),
-                                      dict(multi_scale=True)])
+@pytest.mark.parametrize(
+    'test_cfg', [dict(conditional=dict(thresholds=2.0)), dict(multi_scale=True)]
+)
 def test_persons_at_the_border_and_outside(test_cfg):
     """Boxes that reach out, lie outside, have no size; other persons are not disturbed."""
-    boxes = [BOX, (-60, -50, 60, 60), (SIZE[0] - 40, 250, SIZE[0] + 80, 340),
-             (-500, -500, -400, -400), (50, 50, 50, 50)]
+    boxes = [
+        BOX,
+        (-60, -50, 60, 60),
+        (SIZE[0] - 40, 250, SIZE[0] + 80, 340),
+        (-500, -500, -400, -400),
+        (50, 50, 50, 50),
+    ]
     model = build(test_cfg)
     keypoints, scores, trials = run(model, draw(), *boxes)
     assert np.isfinite(scores).all()
@@ -291,21 +343,27 @@ def test_persons_at_the_border_and_outside(test_cfg):
 
 
 def test_perturbations_that_leave_the_image_are_passed_over():
-    model = build(dict(conditional=dict(
-        thresholds=2., perturbations=[(9, 0, 1), (0, -9, 1), (0.1, 0, 1), (0, 9, 0.5)])))
+    model = build(
+        dict(
+            conditional=dict(
+                thresholds=2.0, perturbations=[(9, 0, 1), (0, -9, 1), (0.1, 0, 1), (0, 9, 0.5)]
+            )
+        )
+    )
     keypoints, _, trials = run(model, draw())
     assert trials == [1] and model.backbone.count == 2
     assert np.abs(keypoints[0] - POINTS).max() < 0.5
 
 
 def test_a_person_outside_is_found_by_a_perturbation():
-    model = build(dict(conditional=dict(thresholds=0.5, perturbations=[(2., 0, 1)])))
+    model = build(dict(conditional=dict(thresholds=0.5, perturbations=[(2.0, 0, 1)])))
     keypoints, _, trials = run(model, draw(), BOX - [300, 0, 300, 0])
     assert trials == [1] and np.abs(keypoints[0] - POINTS).max() < 0.4
 
 
-@pytest.mark.parametrize('test_cfg', [dict(conditional=dict(thresholds=2.), **FLIP),
-                                      dict(multi_scale=True)])
+@pytest.mark.parametrize(
+    'test_cfg', [dict(conditional=dict(thresholds=2.0), **FLIP), dict(multi_scale=True)]
+)
 def test_files_and_arrays_agree(tmp_path, test_cfg):
     path = write(tmp_path / 'a.png')
     from_file = run(build(test_cfg), path, BOX, BOX + 9)
@@ -318,16 +376,16 @@ def test_files_and_arrays_agree(tmp_path, test_cfg):
 
 
 def test_grey_array_and_whole_image():
-    model = build(dict(conditional=dict(thresholds=2.)))
+    model = build(dict(conditional=dict(thresholds=2.0)))
     grey = draw(peaks=(1, 0, 0))[..., 0]
-    result, = inference_topdown(model, grey)
+    (result,) = inference_topdown(model, grey)
     assert np.abs(result.pred_instances.keypoints[0] - POINTS[0]).max() < 2
     assert result.pred_instances.num_trials[0] == 4
 
 
 def test_an_image_is_read_once_for_a_batch(tmp_path):
     path = write(tmp_path / 'a.png')
-    model = build(dict(conditional=dict(thresholds=2.)))
+    model = build(dict(conditional=dict(thresholds=2.0)))
     read, calls = model._loader.read, []
     model._loader.read = lambda p: calls.append(p) or read(p)
     run(model, path, BOX, BOX + 1, BOX + 2)
@@ -338,7 +396,7 @@ def test_an_image_is_read_once_for_a_batch(tmp_path):
 
 
 def test_array_without_the_step_is_explained():
-    model = build(dict(conditional=dict(thresholds=2.)), keep=False)
+    model = build(dict(conditional=dict(thresholds=2.0)), keep=False)
     with pytest.raises(InputError, match='KeepOriginalImage.*first in the test pipeline'):
         run(model, draw())
 
@@ -346,11 +404,11 @@ def test_array_without_the_step_is_explained():
 @pytest.mark.parametrize('change', ['other', 'size', 'rotated', 'gone'])
 def test_another_image_than_the_network_saw_is_noticed(tmp_path, change):
     path = write(tmp_path / 'a.png')
-    model = build(dict(conditional=dict(thresholds=2.)))
+    model = build(dict(conditional=dict(thresholds=2.0)))
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
     info = dict(img_path=path, bbox=BOX[None], bbox_score=np.ones(1), flip_indices=[0, 1, 2])
     if change == 'rotated':
-        info['bbox_rotation'] = np.array([30.])
+        info['bbox_rotation'] = np.array([30.0])
     batch = pseudo_collate([pipeline(info)])
     if change == 'other':
         write(path, points=POINTS[::-1] + 8)
@@ -371,7 +429,8 @@ def test_keep_original_image_costs_nothing():
     image = draw()
     model = build(kind='TopdownPoseEstimator')
     packed = Compose(model.cfg.test_dataloader.dataset.pipeline)(
-        dict(img=image, bbox=BOX[None], bbox_score=np.ones(1), flip_indices=[0, 1, 2]))
+        dict(img=image, bbox=BOX[None], bbox_score=np.ones(1), flip_indices=[0, 1, 2])
+    )
     assert packed['data_samples'].gt_instances.original_image[0] is image, 'a reference, no copy'
     assert 'bboxes' in packed['data_samples'].gt_instances
     assert repr(step) == 'KeepOriginalImage()'
@@ -387,7 +446,7 @@ def test_pose2d_inferencer_takes_arrays_and_files(tmp_path, repository, monkeypa
     cfg.model.type = 'ConditionalTopdownPoseEstimator'
     cfg.model.backbone.update(num_stacks=1, channels=16)
     cfg.model.head = dict(type='MSSHead', decoder=cfg.model.head.decoder)
-    cfg.model.test_cfg.conditional = dict(thresholds=2., max_trials=2)
+    cfg.model.test_cfg.conditional = dict(thresholds=2.0, max_trials=2)
     cfg.data_mode, cfg.dataset_type = 'topdown', 'ZeroBasedMpiiDataset'
     pipeline = cfg.test_dataloader.dataset.pipeline
     steps = [step for step in pipeline if step.type != 'KeepOriginalImage']
@@ -408,14 +467,22 @@ def test_pose2d_inferencer_takes_arrays_and_files(tmp_path, repository, monkeypa
 
 
 def test_msshead_on_the_hourglass(tmp_path):
-    model = MODELS.build(dict(
-        type='ConditionalTopdownPoseEstimator',
-        backbone=dict(type='MultiScaleHourglass', num_keypoints=3, num_stacks=1, channels=8),
-        head=dict(type='MSSHead', decoder=dict(type='MSRAHeatmap', input_size=(64, 64),
-                                               heatmap_size=(16, 16), sigma=1)),
-        data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0] * 3, std=[255] * 3),
-        test_cfg=dict(conditional=dict(thresholds=9., score_threshold=0.), multi_scale=True,
-                      **FLIP))).eval()
+    model = MODELS.build(
+        dict(
+            type='ConditionalTopdownPoseEstimator',
+            backbone=dict(type='MultiScaleHourglass', num_keypoints=3, num_stacks=1, channels=8),
+            head=dict(
+                type='MSSHead',
+                decoder=dict(
+                    type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1
+                ),
+            ),
+            data_preprocessor=dict(type='PoseDataPreprocessor', mean=[0] * 3, std=[255] * 3),
+            test_cfg=dict(
+                conditional=dict(thresholds=9.0, score_threshold=0.0), multi_scale=True, **FLIP
+            ),
+        )
+    ).eval()
     source = build(input_size=(64, 64))
     model.cfg, model.dataset_meta = source.cfg, source.dataset_meta
     keypoints, _, trials = run(model, write(tmp_path / 'a.png'), BOX, BOX + 5)
@@ -423,47 +490,60 @@ def test_msshead_on_the_hourglass(tmp_path):
 
 
 def test_output_heatmaps_and_chosen_keypoints():
-    test_cfg = dict(conditional=dict(thresholds=[2., 0.]), output_heatmaps=True,
-                    output_keypoint_indices=[2, 0])
-    result, = inference_topdown(build(test_cfg), draw(), BOX[None])
+    test_cfg = dict(
+        conditional=dict(thresholds=[2.0, 0.0]),
+        output_heatmaps=True,
+        output_keypoint_indices=[2, 0],
+    )
+    (result,) = inference_topdown(build(test_cfg), draw(), BOX[None])
     pred = result.pred_instances
     assert np.abs(pred.keypoints[0] - POINTS[[2, 0]]).max() < 0.5
     assert result.pred_fields.heatmaps.shape == (2, 48, 48)
     assert np.array_equal(pred.keypoints_visible, pred.keypoint_scores)
 
 
-@pytest.mark.parametrize('conditional,message', [
-    (dict(), 'thresholds is missing'),
-    (dict(thresholds=[]), 'thresholds=\\[\\]: expected'),
-    (dict(thresholds=[0.1, None]), 'thresholds=.*: expected'),
-    (dict(thresholds=[[0.1], [0.2]]), 'thresholds=.*: expected'),
-    (dict(thresholds=[float('nan')] * 3), 'thresholds=.*: expected'),
-    (dict(thresholds='no/such/file.json'), 'not found.*calibrate_thresholds'),
-    (dict(thresholds=0.5, score_threshold=-1), 'score_threshold=-1: expected'),
-    (dict(thresholds=0.5, score_threshold='a'), 'score_threshold=.*: expected'),
-    (dict(thresholds=0.5, perturbations=[]), 'perturbations=.*: expected'),
-    (dict(thresholds=0.5, perturbations=[(0, 0)]), 'perturbations=.*: expected'),
-    (dict(thresholds=0.5, perturbations=[(0, 0, 0)]), 'factor positive'),
-    (dict(thresholds=0.5, perturbations=[(0, float('inf'), 1)]), 'perturbations=.*: expected'),
-    (dict(thresholds=0.5, max_trials=0), 'max_trials=0: expected a positive integer'),
-    (dict(thresholds=0.5, trials_per_round=True), 'trials_per_round=True: expected'),
-    (dict(thresholds=0.5, batch_size=2.5), 'batch_size=2.5: expected'),
-    (dict(thresholds=0.5, agreement=-0.1), 'agreement=-0.1: expected'),
-    (dict(threshold=0.5), 'expected a dict of thresholds, score_threshold'),
-    ('thresholds.json', 'expected a dict')])
+@pytest.mark.parametrize(
+    'conditional,message',
+    [
+        (dict(), 'thresholds is missing'),
+        (dict(thresholds=[]), 'thresholds=\\[\\]: expected'),
+        (dict(thresholds=[0.1, None]), 'thresholds=.*: expected'),
+        (dict(thresholds=[[0.1], [0.2]]), 'thresholds=.*: expected'),
+        (dict(thresholds=[float('nan')] * 3), 'thresholds=.*: expected'),
+        (dict(thresholds='no/such/file.json'), 'not found.*calibrate_thresholds'),
+        (dict(thresholds=0.5, score_threshold=-1), 'score_threshold=-1: expected'),
+        (dict(thresholds=0.5, score_threshold='a'), 'score_threshold=.*: expected'),
+        (dict(thresholds=0.5, perturbations=[]), 'perturbations=.*: expected'),
+        (dict(thresholds=0.5, perturbations=[(0, 0)]), 'perturbations=.*: expected'),
+        (dict(thresholds=0.5, perturbations=[(0, 0, 0)]), 'factor positive'),
+        (dict(thresholds=0.5, perturbations=[(0, float('inf'), 1)]), 'perturbations=.*: expected'),
+        (dict(thresholds=0.5, max_trials=0), 'max_trials=0: expected a positive integer'),
+        (dict(thresholds=0.5, trials_per_round=True), 'trials_per_round=True: expected'),
+        (dict(thresholds=0.5, batch_size=2.5), 'batch_size=2.5: expected'),
+        (dict(thresholds=0.5, agreement=-0.1), 'agreement=-0.1: expected'),
+        (dict(threshold=0.5), 'expected a dict of thresholds, score_threshold'),
+        ('thresholds.json', 'expected a dict'),
+    ],
+)
 def test_bad_options_are_said_in_one_line(conditional, message):
     with pytest.raises(InputError, match=message) as e:
         build(dict(conditional=conditional))
     assert '\n' not in str(e.value)
 
 
-@pytest.mark.parametrize('text,message', [
-    ('', 'is empty'), ('{', 'is not JSON'), ('[]', 'has no thresholds'),
-    ('{}', 'has no thresholds'),
-    ('{"thresholds": [], "score_threshold": 0}', 'thresholds=.*expected'),
-    ('{"thresholds": [0.1, "a"], "score_threshold": 0}', 'thresholds=.*expected'),
-    ('{"thresholds": [0.1]}', 'has no thresholds'),
-    ('{"thresholds": [0.1], "score_threshold": 0, "agreement": -1}', 'agreement=-1')])
+@pytest.mark.parametrize(
+    'text,message',
+    [
+        ('', 'is empty'),
+        ('{', 'is not JSON'),
+        ('[]', 'has no thresholds'),
+        ('{}', 'has no thresholds'),
+        ('{"thresholds": [], "score_threshold": 0}', 'thresholds=.*expected'),
+        ('{"thresholds": [0.1, "a"], "score_threshold": 0}', 'thresholds=.*expected'),
+        ('{"thresholds": [0.1]}', 'has no thresholds'),
+        ('{"thresholds": [0.1], "score_threshold": 0, "agreement": -1}', 'agreement=-1'),
+    ],
+)
 def test_broken_threshold_files(tmp_path, text, message):
     path = tmp_path / 't.json'
     path.write_text(text)
@@ -481,9 +561,18 @@ def test_threshold_file_and_options_beside_it(tmp_path):
     assert np.array_equal(cfg.perturbations, PERTURBATIONS) and cfg.trials_per_round is None
     cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), score_threshold=0.5))
     assert cfg.score_threshold == 0.5
-    path.write_text(json.dumps(dict(
-        thresholds=[0.1], score_threshold=0.25, perturbations=[[0.1, 0, 1], [0, 0, 1.2]],
-        trials_per_round=1, agreement=0.02, gain=3)))
+    path.write_text(
+        json.dumps(
+            dict(
+                thresholds=[0.1],
+                score_threshold=0.25,
+                perturbations=[[0.1, 0, 1], [0, 0, 1.2]],
+                trials_per_round=1,
+                agreement=0.02,
+                gain=3,
+            )
+        )
+    )
     cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), agreement=0.2, max_trials=1))
     assert cfg.perturbations.tolist() == [[0.1, 0, 1]] and cfg.trials_per_round == 1
     assert cfg.agreement == 0.2, 'what the config sets overrides the file'
@@ -502,9 +591,15 @@ def test_bad_scales(scales):
 
 
 def test_multi_scale_needs_heatmaps():
-    simcc = dict(type='SimCCHead', in_channels=3, out_channels=3, input_size=(96, 96),
-                 in_featuremap_size=(48, 48), deconv_out_channels=None,
-                 decoder=dict(type='SimCCLabel', input_size=(96, 96), sigma=2.))
+    simcc = dict(
+        type='SimCCHead',
+        in_channels=3,
+        out_channels=3,
+        input_size=(96, 96),
+        in_featuremap_size=(48, 48),
+        deconv_out_channels=None,
+        decoder=dict(type='SimCCLabel', input_size=(96, 96), sigma=2.0),
+    )
     with pytest.raises(InputError, match='SimCCLabel'):
         build(dict(multi_scale=True), head=simcc)
     with pytest.raises(InputError, match='UDPHeatmap'):

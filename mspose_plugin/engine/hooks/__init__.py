@@ -1,0 +1,15 @@
+"""Hooks."""
+
+from mspose_plugin.engine.hooks.exact_resume_hook import ExactResumeHook
+from mspose_plugin.engine.hooks.finite_loss_hook import FiniteLossHook
+from mspose_plugin.engine.hooks.loader_timeout_hook import LoaderTimeoutHook
+from mspose_plugin.engine.hooks.stage_schedule_hook import StageScheduleHook
+from mspose_plugin.engine.hooks.work_dir_lock_hook import WorkDirLockHook
+
+__all__ = [
+    'ExactResumeHook',
+    'FiniteLossHook',
+    'LoaderTimeoutHook',
+    'StageScheduleHook',
+    'WorkDirLockHook',
+]

@@ -1,0 +1,60 @@
+"""What mmengine lacks for a resumed run to continue exactly as an uninterrupted one.
+
+mmengine saves an epoch's checkpoint before the epoch's validation and goes on, when resumed, with
+the next epoch. ``ReduceOnPlateauLR`` then has not seen one of its figures and may reduce the
+learning rate an epoch late, and that epoch can no longer become the best. Nor is the state of
+the random number generators in a checkpoint.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect
+
+from mmengine.dist import get_rank, get_world_size
+from mmengine.hooks import Hook
+from mmengine.runner import EpochBasedTrainLoop, set_random_seed
+from mmpose.registry import HOOKS
+
+_VALIDATED = 'last_validation_epoch'
+
+
+@HOOKS.register_module()
+class ExactResumeHook(Hook):
+    """Makes up for the validation that an interrupted run still owed, and seeds every epoch.
+
+    With the same data order, a run resumed at an epoch is then bit-identical to an uninterrupted
+    one on a CPU with ``num_workers=0``. Augmentation in worker processes has generators of its
+    own: there a resumed run draws other, equally distributed numbers.
+
+    Args:
+        reseed (bool): seed Python, NumPy and PyTorch in this process at the start of every epoch,
+            from the run's seed, the epoch and the rank. Defaults to True.
+    """
+
+    priority = 'LOWEST'  # before_train: when all other hooks are ready for a validation
+
+    def __init__(self, reseed: bool = True) -> None:
+        self.reseed = reseed
+
+    def before_train(self, runner) -> None:
+        """Validate once more where the checkpoint was written before its validation."""
+        loop, epoch = runner.train_loop, runner.epoch
+        if runner.val_loop is None or epoch == 0 or not isinstance(loop, EpochBasedTrainLoop):
+            return
+        interval = loop.dynamic_intervals[bisect(loop.dynamic_milestones, epoch + 1) - 1]
+        due = epoch >= loop.val_begin and (epoch % interval == 0 or epoch == loop.max_epochs)
+        if due and runner.message_hub.get_info(_VALIDATED) != epoch:
+            runner.logger.info(
+                f'The checkpoint precedes the validation of epoch {epoch}: validating now'
+            )
+            runner.val_loop.run()
+
+    def before_val_epoch(self, runner) -> None:
+        """Note the epoch, so that a checkpoint written after its validation says so."""
+        runner.message_hub.update_info(_VALIDATED, runner.epoch)
+
+    def before_train_epoch(self, runner) -> None:
+        """Seed the generators of this process."""
+        if self.reseed:
+            seed = runner.seed + runner.epoch * get_world_size() + get_rank()
+            set_random_seed(seed % 2**32)

@@ -1,0 +1,79 @@
+"""A training whose loss has become NaN or infinite stops, in place of running on to the end."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from mmengine.dist import get_world_size
+from mmengine.hooks import Hook
+from mmpose.registry import HOOKS
+
+from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.together import raise_together
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Stops a training after a number of steps in a row whose loss is not finite.
+
+    A single one may be a step that a gradient scaler skips, or one odd batch; after several in a
+    row the weights are lost. The figures are those that mmengine has fetched for the log, so that
+    nothing waits for the GPU a second time. Processes of a distributed run compare notes every
+    ``patience`` steps and stop together.
+
+    ``AtomicCheckpointHook`` sees to it that such weights are never saved.
+
+    Args:
+        patience (int): steps in a row, 1 or more. Defaults to 5 (ours).
+
+    Raises:
+        InputError: at construction for a ``patience`` below 1; in training when it is exhausted.
+    """
+
+    def __init__(self, patience: int = 5) -> None:
+        if type(patience) is not int or patience < 1:
+            raise InputError(
+                f'FiniteLossHook: patience={patience!r}: expected an integer of 1 or more'
+            )
+        self.patience = patience
+        self._run = 0
+        self._first = ''
+
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None
+    ) -> None:
+        """Look at the losses of a step.
+
+        Args:
+            runner (Runner): the runner.
+            batch_idx (int): number of the step in its epoch, from 0.
+            data_batch (dict, optional): not used.
+            outputs (dict, optional): names the losses; those whose name holds ``loss`` count.
+        """
+        broken = [
+            name
+            for name in outputs or ()
+            if 'loss' in name
+            and not isfinite(runner.message_hub.get_scalar(f'train/{name}').current())
+        ]
+        if not broken:
+            self._run = 0
+        else:
+            if not self._run:
+                self._first = (
+                    f'the first in epoch {runner.epoch + 1}, step {batch_idx + 1}: '
+                    f'{", ".join(broken)}'
+                )
+            self._run += 1
+        if get_world_size() > 1 and (runner.iter + 1) % self.patience:
+            return
+        fault = None
+        if self._run >= self.patience:
+            last = runner.message_hub.runtime_info.get('last_ckpt')
+            fault = (
+                f'training stopped: loss not finite in {self._run} steps in a row, '
+                f'{self._first}; lower the learning rate or clip gradients '
+                '(optim_wrapper.clip_grad)'
+                + (f'; the last good checkpoint is {last}' if last else '')
+            )
+        raise_together(fault)

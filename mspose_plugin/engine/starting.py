@@ -1,0 +1,102 @@
+"""A run's start, from reading its config to its first step: it succeeds, or leaves a line only.
+
+mmengine makes the work directory before it looks at a config, and builds optimizer, schedulers and
+loops last. What is wrong with an entry therefore shows late, in the words of the part that takes
+it. Until a first step is done, all such words become one line, and what mmengine wrote is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+from mmengine.dist import is_main_process
+from mmengine.runner import Runner
+
+from mspose_plugin.engine.hooks.work_dir_lock_hook import remove_own_lock
+from mspose_plugin.utils.errors import InputError, explain, said
+from mspose_plugin.utils.paths import check_writable_folder
+
+
+class StartingRunner(Runner):
+    """mmengine's runner, known before it is complete, and whether it has done a step.
+
+    Args:
+        *args: as mmengine's.
+        **kwargs: as mmengine's.
+    """
+
+    latest: StartingRunner | None = None
+    stepped = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        StartingRunner.latest = self
+        super().__init__(*args, **kwargs)
+
+    def call_hook(self, fn_name: str, **kwargs: Any) -> None:
+        """Call the hooks of one place."""
+        super().call_hook(fn_name, **kwargs)
+        self.stepped |= fn_name in ('after_train_iter', 'after_val_iter', 'after_test_iter')
+
+
+@contextlib.contextmanager
+def starting(cfg: Config) -> Iterator[None]:
+    """Turn what goes wrong before a :class:`StartingRunner`'s first step into one line.
+
+    The block is the whole of a run. What one wrote that did not get to a first step is removed: its
+    log folder, its copy of the config and its lock where there was none, and folders it made.
+    Later errors pass unchanged, and everything stays.
+
+    Args:
+        cfg (Config): run config with ``filename`` and ``work_dir``.
+
+    Raises:
+        InputError: nothing can be written to the work directory, or anything went wrong; the
+            message names the config and, where the error is none of this package's, its kind and
+            the method of the Runner that it comes from, such as ``build_optim_wrapper``.
+    """
+    check_writable_folder(cfg.work_dir)
+    place = Path(os.path.abspath(cfg.work_dir))
+    missing = [path for path in (place, *place.parents) if not path.exists()]
+    copy = place / os.path.basename(cfg.filename)
+    copied_before = copy.exists()
+    StartingRunner.latest = None
+    try:
+        yield
+    except Exception as e:
+        runner = StartingRunner.latest
+        if runner is not None and runner.stepped:
+            raise
+        if is_main_process():
+            if hasattr(runner, '_log_dir'):
+                shutil.rmtree(runner._log_dir, ignore_errors=True)
+                if not copied_before:
+                    copy.unlink(missing_ok=True)
+            if missing:
+                remove_own_lock(place)
+            for path in missing:
+                with contextlib.suppress(OSError):  # somebody else's files are in it
+                    path.rmdir()
+        if isinstance(e, InputError) or explain(e):
+            raise
+        raise InputError(
+            f'config {cfg.filename}: {said(e)} (in {_place(e)}; MSPOSE_TRACEBACK=1 shows more)'
+        ) from e
+    finally:
+        StartingRunner.latest = None
+
+
+def _place(error: Exception) -> str:
+    """Name the last of the Runner's own methods, or of all functions, in an error's traceback."""
+    names = [
+        (frame.f_code.co_filename, frame.f_code.co_name)
+        for frame, _ in traceback.walk_tb(error.__traceback__)
+    ]
+    own = [name for file, name in names if file == Runner.__init__.__code__.co_filename]
+    return (own or [names[-1][1]])[-1]

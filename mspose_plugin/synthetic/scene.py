@@ -1,0 +1,226 @@
+"""Composes a scene: background, people, neighbours, occluding objects, light."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mspose_plugin.synthetic import background
+from mspose_plugin.synthetic.body import KEYPOINTS, Body, Camera, pose_body, sample_shape
+from mspose_plugin.synthetic.canvas import Canvas
+from mspose_plugin.synthetic.figure import PART, PART_STRIDE, draw_figure
+from mspose_plugin.synthetic.looks import Look, sample_look
+from mspose_plugin.synthetic.params import DIFFICULTIES, FRAMINGS, Difficulty, Framing
+from mspose_plugin.synthetic.poses import sample_heading, sample_pose
+
+_K = len(KEYPOINTS)
+OCCLUDER = 1  # id of occluding objects in the mask
+
+
+def _carriers() -> np.ndarray:
+    """Return which part of a person carries which keypoint, bool [K, PART_STRIDE]."""
+    table = np.zeros((_K, PART_STRIDE), bool)
+    parts = {
+        'shoulder': ('upper_arm', 'torso', 'backpack'),
+        'elbow': ('upper_arm', 'forearm'),
+        'wrist': ('forearm', 'hand'),
+        'hip': ('thigh', 'torso', 'pelvis', 'skirt'),
+        'knee': ('thigh', 'shin', 'skirt'),
+        'ankle': ('shin', 'foot'),
+        'pelvis': ('torso', 'pelvis', 'skirt', 'left_thigh', 'right_thigh'),
+        'thorax': ('torso', 'neck'),
+        'neck': ('neck', 'head', 'torso'),
+    }
+    for k, name in enumerate(KEYPOINTS):
+        side, _, joint = name.rpartition('_')
+        for part in parts.get(name) or parts.get(joint) or ('head',):
+            sided = f'{side}_{part}'
+            table[k, PART[sided if sided in PART else part]] = True
+    return table
+
+
+_CARRIED_BY = _carriers()
+# keypoints on the surface of the head or the trunk, which has a near and a far side
+_SURFACE = [
+    i for i, n in enumerate(KEYPOINTS) if n.endswith(('shoulder', 'hip', 'eye', 'ear', 'nose'))
+]
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person of a scene.
+
+    Args:
+        index: Its pixels in the id mask are those with `ids // PART_STRIDE == index + 1`.
+        keypoints: Positions of `KEYPOINTS`, shape [K, 2], 0-based pixels, also outside the image.
+        inside: Whether a keypoint lies in the image, bool [K].
+        visible: Whether it lies in the image and nothing covers it, bool [K].
+        stature: Height when standing, in pixels.
+        head_length: Distance from upper neck to head top, not foreshortened, in pixels.
+        heading: Degrees; 0 faces the camera, 90 looks to the image's right.
+        neighbour: Whether the person is only there to crowd another one.
+    """
+
+    index: int
+    keypoints: np.ndarray
+    inside: np.ndarray
+    visible: np.ndarray
+    stature: float
+    head_length: float
+    heading: float
+    neighbour: bool
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture and what it shows.
+
+    Args:
+        image: uint8 [H, W, 3] in BGR.
+        ids: Owner of each pixel: 0 background, 1 occluding object, else a person's part (see
+            `Person.index`), uint16 [H, W].
+        people: The people; those placed on purpose come first.
+    """
+
+    image: np.ndarray
+    ids: np.ndarray
+    people: list[Person]
+
+    def silhouette(self, person: Person) -> np.ndarray:
+        """Return the visible pixels of a person, bool [H, W]."""
+        return self.ids // PART_STRIDE == person.index + 1
+
+
+@dataclass(frozen=True)
+class _Actor:
+    body: Body
+    camera: Camera
+    look: Look
+    heading: float
+    layer: float
+    neighbour: bool
+
+
+def _cast(
+    rng: np.random.Generator,
+    framing: Framing,
+    difficulty: Difficulty,
+    size: tuple[int, int],
+    mean: np.ndarray,
+) -> list[_Actor]:
+    """Invent the people of a scene and where they stand."""
+    width, height = size
+    count = int(rng.integers(framing.people[0], framing.people[1] + 1))
+    light_ratio = framing.stature[1] / framing.stature[0]
+    actors: list[_Actor] = []
+
+    def add(centre: np.ndarray, scale: float, layer: float, neighbour: bool) -> None:
+        heading = sample_heading(rng, framing.facing, framing.freedom * difficulty.side_on)
+        tumble = framing.freedom * difficulty.tumble
+        pose = sample_pose(rng, heading, difficulty.tilt, tumble, difficulty.pose_spread)
+        body = pose_body(sample_shape(rng), pose)
+        shown = body.points if framing.legs else body.points[[5, 6, 11, 12, 18, 19, 20]]
+        middle = 0.5 * (shown[:, :2].min(axis=0) + shown[:, :2].max(axis=0))
+        camera = Camera(scale, centre - scale * middle * (1.0, -1.0))
+        look = sample_look(rng, mean, difficulty.contrast)
+        actors.append(_Actor(body, camera, look, heading, layer, neighbour))
+
+    for i in range(count):
+        u = rng.uniform(-1.0, 1.0, 3)
+        scale = height * framing.stature[0] * light_ratio ** (0.5 + 0.5 * u[0])
+        spread = np.array(framing.spread)
+        if count > 1:  # side by side, so that nobody hides another one entirely
+            u[1] = np.clip(-1.0 + (2.0 * i + 1.0 + 0.6 * u[1]) / count, -1.0, 1.0)
+        centre = np.array([width, height]) * (0.5 + spread * u[1:])
+        if rng.random() < framing.cropped:
+            centre += rng.uniform((-0.2, 0.0), (0.2, 0.4)) * (width, height)
+        add(centre, scale, scale, False)
+    for actor in actors[:count]:
+        u = rng.random(5)
+        if u[0] >= difficulty.neighbour:
+            continue
+        low, high = difficulty.neighbour_distance
+        scale = actor.camera.scale * (0.85 + 0.3 * u[1])
+        side = 1.0 if u[2] < 0.5 else -1.0
+        shift = np.array([side * (low + (high - low) * u[3]), 0.08 * (u[4] - 0.5)]) * scale
+        in_front = rng.random() < difficulty.neighbour_in_front
+        middle = actor.camera.project(actor.body.points[[17, 18]]).mean(axis=0)
+        add(middle + shift, scale, actor.layer + (0.5 if in_front else -0.5), True)
+    return actors
+
+
+def _observe(actor: _Actor, index: int, ids: np.ndarray) -> Person:
+    """Find out which keypoints of a drawn person can be seen."""
+    height, width = ids.shape
+    points = actor.body.points[:_K]
+    keypoints = actor.camera.project(points)
+    pixel = np.rint(keypoints).astype(int)
+    inside = ((pixel >= 0) & (pixel < (width, height))).all(axis=1)
+    x, y = np.where(inside[:, None], pixel, 0).T
+    owner = ids[y, x].astype(int)
+    own = owner // PART_STRIDE == index + 1
+    visible = inside & own & _CARRIED_BY[np.arange(_K), owner % PART_STRIDE]
+    # what lies on the far side of the head or the trunk is hidden by the person's own body
+    head, trunk = actor.body.head_centre[2], 0.5 * (points[17, 2] + points[18, 2])
+    axis = np.where(np.arange(_K) < 5, head - 0.02, trunk - 0.06)
+    visible[_SURFACE] &= (points[:, 2] > axis)[_SURFACE]
+    scale = actor.camera.scale
+    return Person(
+        index=index,
+        keypoints=keypoints,
+        inside=inside,
+        visible=visible,
+        stature=scale,
+        head_length=scale * actor.body.shape.head,
+        heading=actor.heading,
+        neighbour=actor.neighbour,
+    )
+
+
+def render_scene(
+    rng: np.random.Generator,
+    framing: Framing = FRAMINGS['mpii'],
+    difficulty: Difficulty = DIFFICULTIES['normal'],
+    size: tuple[int, int] | None = None,
+    pool: tuple[int, ...] = (0,),
+) -> Scene:
+    """Render people on a cluttered background.
+
+    Args:
+        rng: Random generator; the scene is a function of its state and the other arguments.
+        framing: How many people, how large and where.
+        difficulty: Clutter, crowding, occlusion, light.
+        size: Width and height in pixels; default that of the framing.
+        pool: Seed of the pictures that backgrounds are cut from (painted once per process).
+
+    Returns:
+        The scene.
+
+    Raises:
+        ValueError: If the size is below 32 pixels.
+    """
+    width, height = size = size or framing.size
+    if min(size) < 32:
+        raise ValueError(f'size must be at least 32 pixels, got {width}x{height}')
+    image = background.cut(rng, background.textures(pool), size)
+    canvas = Canvas(image, np.zeros((height, width), np.uint16))
+    clutter = rng.random((int(rng.integers(difficulty.clutter[0], difficulty.clutter[1] + 1)), 3))
+    for x, y, extent in (clutter * (width, height, 0.13 * height)).tolist():
+        background.draw_shape(canvas, rng, np.array([x, y]), extent + 0.03 * height)
+    mean = np.array(cv2.mean(image)[:3])
+    angle = rng.uniform(0.0, 2.0 * np.pi)
+    light = 0.8 * np.array([np.cos(angle), np.sin(angle)])
+
+    actors = _cast(rng, framing, difficulty, size, mean)
+    for index in sorted(range(len(actors)), key=lambda i: actors[i].layer):
+        actor = actors[index]
+        draw_figure(canvas, actor.body, actor.camera, actor.look, index, light)
+        if not actor.neighbour and rng.random() < difficulty.occluder:
+            joint = actor.body.points[int(rng.integers(5, 17))]
+            extent = rng.uniform(*difficulty.occluder_size) * actor.camera.scale
+            spot = actor.camera.project(joint) + rng.normal(0.0, 0.7 * extent, 2)
+            background.draw_shape(canvas, rng, spot, extent, OCCLUDER)
+    people = [_observe(actor, index, canvas.ids) for index, actor in enumerate(actors)]
+    return Scene(background.expose(canvas.image, rng, difficulty), canvas.ids, people)

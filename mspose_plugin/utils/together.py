@@ -1,0 +1,24 @@
+"""All processes of a distributed run stop when one of them has to."""
+
+from __future__ import annotations
+
+from mmengine.dist import all_gather_object
+
+from mspose_plugin.utils.errors import InputError
+
+
+def raise_together(fault: str | None) -> None:
+    """Raise the first fault of any process in all of them.
+
+    One process that raises alone leaves the others waiting for it. All have to call this at the
+    same place.
+
+    Args:
+        fault (str | None): what is wrong in this process, as the message; None for nothing.
+
+    Raises:
+        InputError: some process has a fault.
+    """
+    fault = next(filter(None, all_gather_object(fault)), None)
+    if fault:
+        raise InputError(fault)
