@@ -20,7 +20,7 @@ import torch
 from mspose_plugin.cli import common as cli
 from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
 from mspose_plugin.utils import untrained
-from mspose_plugin.utils.paths import check_writable_folder
+from mspose_plugin.utils.files import check_writable_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -33,7 +33,7 @@ from torch import nn
 from mspose_plugin.checkpoint.fitting import load_for_prediction
 from mspose_plugin.datasets.transforms.loading import MAX_BROKEN_RUN, LoadImageChecked, to_bgr
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.paths import backend_of
+from mspose_plugin.utils.files import backend_of
 
 _source = ContextVar('source', default='the checkpoint')
 

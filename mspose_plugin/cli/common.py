@@ -15,7 +15,7 @@ from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.runner import Runner
 
 from mspose_plugin.utils.errors import InputError, explain, said
-from mspose_plugin.utils.paths import check_writable_file, check_writable_folder
+from mspose_plugin.utils.files import check_writable_file, check_writable_folder
 
 DOWNLOADS = {
     'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
@@ -96,7 +96,7 @@ def _checked(check: Callable[..., None], *args: str) -> Callable[[str], str]:
 
 
 def writable_file(*endings: str) -> Callable[[str], str]:
-    """Return an argument type: see :func:`~mspose_plugin.utils.paths.check_writable_file`."""
+    """Return an argument type: see :func:`~mspose_plugin.utils.files.check_writable_file`."""
     return _checked(check_writable_file, *endings)
 
 

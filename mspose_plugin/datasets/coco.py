@@ -21,8 +21,10 @@ from mmpose.datasets.datasets import CocoDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_xywh2xyxy
 
-from mspose_plugin.datasets.checks import numbers, read_json, report_unlearnable, warn_dropped
+from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
+from mspose_plugin.utils.checks import numbers
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import read_json
 
 CROWD, UNLABELLED = 'marked as a crowd', 'without a labelled keypoint'
 EXPECTED = (CROWD, UNLABELLED)  # COCO itself is full of them

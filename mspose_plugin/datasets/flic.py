@@ -31,15 +31,10 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from mspose_plugin.datasets.checks import (
-    local_file,
-    read_mat,
-    report_unlearnable,
-    require_folder,
-    warn_dropped,
-)
 from mspose_plugin.datasets.flic_metainfo import FLIC_METAINFO
+from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import local_file, read_mat, require_folder
 
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16]  # of examples.mat's 29, in FLIC_METAINFO's order
 MIRRORED = [3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10]

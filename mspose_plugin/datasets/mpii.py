@@ -24,15 +24,10 @@ from mmpose.datasets.datasets import MpiiDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_cs2xyxy
 
-from mspose_plugin.datasets.checks import (
-    numbers,
-    read_json,
-    read_mat,
-    report_unlearnable,
-    require_folder,
-    warn_dropped,
-)
+from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
+from mspose_plugin.utils.checks import numbers
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import read_json, read_mat, require_folder
 
 NUM_JOINTS = 16
 IMAGES_HELP = (

@@ -21,7 +21,7 @@ from mmengine.runner import Runner
 
 from mspose_plugin.engine.hooks.work_dir_lock_hook import remove_own_lock
 from mspose_plugin.utils.errors import InputError, explain, said
-from mspose_plugin.utils.paths import check_writable_folder
+from mspose_plugin.utils.files import check_writable_folder
 
 
 class StartingRunner(Runner):

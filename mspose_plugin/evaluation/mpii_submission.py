@@ -37,12 +37,11 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 from scipy.io import savemat
 
-from mspose_plugin.datasets.checks import read_mat
 from mspose_plugin.evaluation import pck
 from mspose_plugin.evaluation.metrics import to_array
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import check_writable_file, read_mat
 from mspose_plugin.utils.matlab import struct_array
-from mspose_plugin.utils.paths import check_writable_file
 
 RELEASE_HELP = (
     'download mpii_human_pose_v1_u12_2.zip ("Annotations") from '

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.paths import backend_of
+from mspose_plugin.utils.files import backend_of
 
 ENDINGS = ('.png', '.jpg', '.jpeg')
 MAX_SIDE = 65500  # of a JPEG

@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mspose_plugin.datasets.checks import numbers, read_json
+from mspose_plugin.utils.checks import numbers
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import read_json
 
 WHERE = 'test_cfg.conditional'
 REMEDY = 'write one with tools/calibrate_thresholds.py CONFIG CHECKPOINT --out FILE'

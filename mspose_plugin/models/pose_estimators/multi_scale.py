@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mspose_plugin.datasets.checks import numbers
+from mspose_plugin.utils.checks import numbers
 from mspose_plugin.utils.errors import InputError
 
 SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)

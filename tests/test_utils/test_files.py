@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.paths import backend_of, check_writable_file, check_writable_folder
+from mspose_plugin.utils.files import backend_of, check_writable_file, check_writable_folder
 
 
 @pytest.fixture

@@ -1,17 +1,17 @@
-"""Checks that turn broken or missing annotation files into one-line messages."""
+"""Files: broken or missing ones are one line, places to write to are looked at early."""
 
 from __future__ import annotations
 
 import json
-import logging
+import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mmengine.fileio import exists, get_local_path
-from mmengine.logging import MMLogger
+from mmengine.fileio import BaseStorageBackend, exists, get_file_backend, get_local_path
 from scipy.io import loadmat
 
 from mspose_plugin.utils.errors import InputError
@@ -89,57 +89,72 @@ def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> dic
     return content
 
 
-def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
-    """Return ``value`` as finite float64 numbers of a shape (None: any length), or None."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # lists of different lengths
-        return None
-    fits = (
-        array.dtype.kind in 'biuf'
-        and array.ndim == len(shape)
-        and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
-    )
-    return array.astype(np.float64) if fits and np.isfinite(array).all() else None
-
-
-def report_unlearnable(
-    ann_file: str, boxes: np.ndarray, keypoints: np.ndarray, visible: np.ndarray
-) -> None:
-    """Warn of training persons that cannot teach anything: their loss is 0 for ever.
-
-    Such a person has no labelled keypoint in the square around its box, padded by 1.25, which a
-    crop shows.
+def backend_of(path: str) -> BaseStorageBackend:
+    """Return mmengine's storage back-end for a path or address.
 
     Args:
-        ann_file: the annotation file, for the message.
-        boxes: ``[N, 4]`` person boxes x1, y1, x2, y2 in pixels, N > 0.
-        keypoints: ``[N, K, 2]`` in pixels.
-        visible: ``[N, K]``, non-zero where a keypoint is labelled.
+        path (str): of the local file system, or ``scheme://…``.
 
     Raises:
-        InputError: no person can teach anything.
+        InputError: the scheme is unknown, or a package that it needs is missing.
     """
-    centers = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2
-    reach = 1.25 / 2 * (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
-    inside = (np.abs(keypoints - centers) <= reach[:, None, None]).all(axis=2)
-    idle = int((~(inside & (visible > 0)).any(axis=1)).sum())
-    what = (
-        f'{ann_file}: {idle} of {len(boxes)} persons have no labelled keypoint in their box, '
-        'so that there is nothing to learn from them'
-    )
-    if idle == len(boxes):
-        raise InputError(f'{what}; check that keypoints and boxes are pixels of the same image')
-    if idle:
-        MMLogger.get_current_instance().warning(what)
+    try:
+        return get_file_backend(path)
+    except KeyError as e:
+        raise InputError(
+            f'{path}: unknown scheme {e}; give a path, or an address of a kind that '
+            'mmengine has a storage back-end for'
+        ) from e
+    except ImportError as e:
+        raise InputError(f'{path}: {e}') from e
 
 
-def warn_dropped(
-    ann_file: str, dropped: int, total: int, reason: str, level: int = logging.WARNING
-) -> None:
-    """Log one line about persons that a dataset leaves out."""
-    if dropped:
-        # formatted here: mmengine drops warnings whose unformatted text it has seen
-        MMLogger.get_current_instance().log(
-            level, f'{ann_file}: left out {dropped} of {total} persons {reason}'
+def check_writable_file(path: str, *endings: str) -> None:
+    """Refuse a file that could not be written, without writing it.
+
+    Args:
+        path (str): the file; missing folders above it count as writable where the nearest that
+            there is takes new files.
+        *endings (str): what the name may end in, e.g. ``'.png'``; any where none is given.
+
+    Raises:
+        InputError: another ending, a folder of this name, or a place that takes no files.
+    """
+    if endings and not path.lower().endswith(endings):
+        raise InputError(f'{path}: expected a file name ending in {" or ".join(endings)}')
+    if '://' in path:
+        if not hasattr(backend_of(path), 'put'):
+            raise InputError(f'{path}: nothing can be written to this kind of address')
+        return
+    if os.path.isdir(path):
+        raise InputError(f'{path}: this is a folder; expected the name of a file')
+    check_writable_folder(os.path.dirname(os.path.realpath(path)))
+
+
+def check_writable_folder(folder: str) -> None:
+    """Refuse a folder that takes no files (read-only, full, below a file), without making it.
+
+    Args:
+        folder (str): as in :func:`check_writable_file`; need not exist.
+
+    Raises:
+        InputError: it takes no files, or is an address.
+    """
+    if '://' in folder:
+        backend_of(folder)
+        raise InputError(
+            f'{folder}: expected a folder of this machine; nothing can be written to an address'
         )
+    nearest = Path(os.path.realpath(folder))
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    try:
+        # a permission is not enough: the file system may be full or read-only
+        with tempfile.TemporaryFile(dir=nearest) as f:
+            f.write(bytes(4096))
+            f.flush()
+    except OSError as e:
+        raise InputError(
+            f'{folder}: nothing can be written to {nearest} ({e.strerror}); choose '
+            'another place, or make room'
+        ) from e
