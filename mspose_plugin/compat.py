@@ -41,7 +41,7 @@ def apply() -> dict[str, str]:
     """Adapt the installed releases to each other; a second call does nothing.
 
     Returns:
-        dict[str, str]: subject -> what was done or why nothing was needed.
+        Subject -> what was done or why nothing was needed.
 
     Raises:
         ImportError: a package is missing or does not go with another; the message is one line

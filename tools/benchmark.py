@@ -91,13 +91,13 @@ def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Ro
     """Run a comparison.
 
     Args:
-        comparison (Comparison): what to run.
-        repeats (int): number of pairs; two more come before them to warm up.
-        device (str): waited for at either end of a repetition.
-        clock (str): ``'wall'``, or ``'cpu'`` for the processor time of this process.
+        comparison: what to run.
+        repeats: number of pairs; two more come before them to warm up.
+        device: waited for at either end of a repetition.
+        clock: ``'wall'``, or ``'cpu'`` for the processor time of this process.
 
     Returns:
-        Row: medians and quartiles over the pairs.
+        Medians and quartiles over the pairs.
     """
     now = time.process_time if clock == 'cpu' else time.perf_counter
     sides = (comparison.baseline, comparison.candidate)

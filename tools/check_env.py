@@ -86,7 +86,7 @@ def inconsistencies(root: str) -> Iterator[tuple[str, str]]:
     """Yield what is wrong among the packages that ``root`` needs, as ``pip check`` would.
 
     Yields:
-        tuple[str, str]: the problem and its remedy, one pair for each package.
+        The problem and its remedy, one pair for each package.
     """
     queue, seen, reported = [root], set(), set()
     while queue:
@@ -170,7 +170,7 @@ def collect() -> dict[str, Any]:
     """Look at everything.
 
     Returns:
-        dict[str, Any]: ``python``, ``packages`` (name -> version, wanted range), ``device``,
+        ``python``, ``packages`` (name -> version, wanted range), ``device``,
         ``adapted`` and ``problems`` (list of problem and remedy).
     """
     wanted = {r.name: str(r.specifier) for r in requirements(PROJECT)}

@@ -30,12 +30,12 @@ def count(model: nn.Module, width: int, height: int) -> dict[str, dict[str, floa
     """Count a model's parts.
 
     Args:
-        model (nn.Module): pose estimator on the ``meta`` device.
-        width (int): of the input in pixels.
-        height (int): likewise.
+        model: pose estimator on the ``meta`` device.
+        width: of the input in pixels.
+        height: likewise.
 
     Returns:
-        dict[str, dict[str, float]]: ``params`` (millions) and ``gmacs`` (10^9 multiply-adds), each
+        ``params`` (millions) and ``gmacs`` (10^9 multiply-adds), each
         for the parts that there are and ``total``.
     """
     params, gmacs = {}, {}

@@ -81,11 +81,11 @@ def report(result: Converted, dst: str) -> str:
     """Say what became of every tensor, and which command or config entries the weights need.
 
     Args:
-        result (Converted): from :func:`mspose_plugin.checkpoint.convert.convert`.
-        dst (str): where the weights are written.
+        result: from :func:`mspose_plugin.checkpoint.convert.convert`.
+        dst: where the weights are written.
 
     Returns:
-        str: several lines.
+        Several lines.
     """
     layout = LAYOUTS[result.layout]
     copied = len(result.state_dict) - len(result.new) - len(result.counters)
@@ -120,10 +120,10 @@ def fitting_config(result: Converted) -> Path | None:
     """Find the project's config whose model has just the tensors of the converted weights.
 
     Args:
-        result (Converted): from :func:`mspose_plugin.checkpoint.convert.convert`.
+        result: from :func:`mspose_plugin.checkpoint.convert.convert`.
 
     Returns:
-        Path | None: the config, or None where the published network is another one.
+        The config, or None where the published network is another one.
     """
     init_default_scope('mmpose')
     shapes = {name: tensor.shape for name, tensor in result.state_dict.items()}

@@ -31,12 +31,12 @@ def second_peaks(heatmaps: Tensor, strong: float = 0.5, distance: int = 3) -> Te
     """Tell which heatmaps have more than one strong peak.
 
     Args:
-        heatmaps (Tensor): ``[..., H, W]``.
-        strong (float): least height, as a fraction of the map's maximum. Defaults to 0.5.
-        distance (int): pixels that separate two peaks. Defaults to 3.
+        heatmaps: ``[..., H, W]``.
+        strong: least height, as a fraction of the map's maximum. Defaults to 0.5.
+        distance: pixels that separate two peaks. Defaults to 3.
 
     Returns:
-        Tensor: bool ``[...]``; False for a map without a positive value.
+        Bool ``[...]``; False for a map without a positive value.
     """
     maps = heatmaps.reshape(-1, 1, *heatmaps.shape[-2:])
     size = 2 * distance - 1

@@ -116,8 +116,8 @@ def check(demo: Demo, options: list[str]) -> None:
     """Refuse what would end a later step, before the data are made.
 
     Args:
-        demo (Demo): what will be run.
-        options (list[str]): the config options of all steps.
+        demo: what will be run.
+        options: the config options of all steps.
 
     Raises:
         InputError: options that do not go with the config, a folder that takes no files.

@@ -94,7 +94,7 @@ def train(plan: str, work_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
     """Run one training to its end, resumed where it was interrupted.
 
     Returns:
-        dict: ``metrics`` of the last validation, ``losses`` (logged step -> loss) and ``seconds``;
+        ``metrics`` of the last validation, ``losses`` (logged step -> loss) and ``seconds``;
         of a training that diverged, no metrics but its last words as ``diverged``.
 
     Raises:

@@ -164,9 +164,9 @@ def checkpoint_to_resume(resume: str, work_dir: str) -> str:
     """Return the checkpoint that ``--resume`` means.
 
     Args:
-        resume (str): the argument; ``'auto'`` for the last one in ``work_dir``, ``'intact'`` for
+        resume: the argument; ``'auto'`` for the last one in ``work_dir``, ``'intact'`` for
             the last one there that can be resumed.
-        work_dir (str): the run's folder.
+        work_dir: the run's folder.
 
     Raises:
         InputError: there is none, or the last one is damaged; the message names one that is not.

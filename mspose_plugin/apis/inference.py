@@ -42,7 +42,7 @@ def adapt() -> str:
     """Change MMPose's functions.
 
     Returns:
-        str: what was changed, for :data:`mspose_plugin.compat.REPORT`.
+        What was changed, for :data:`mspose_plugin.compat.REPORT`.
     """
     mmpose_inference.Image = SimpleNamespace(open=_open_for_size)
     for module in (mmpose_inference, mmdet_inference):
@@ -152,9 +152,9 @@ def _frames(capture: Any, count: int, name: str) -> Iterator[np.ndarray | None]:
     mmcv's reader ends at the first frame that cannot be decoded.
 
     Args:
-        capture (cv2.VideoCapture): from its first frame.
-        count (int): frames that the file says it has; containers may give too large or no number.
-        name (str): of the video, for the warning that it ends early.
+        capture: from its first frame.
+        count: frames that the file says it has; containers may give too large or no number.
+        name: of the video, for the warning that it ends early.
     """
     done, broken = 0, 0
     while broken < MAX_BROKEN_RUN:

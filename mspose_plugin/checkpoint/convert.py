@@ -49,10 +49,10 @@ def weights_of(checkpoint: Any) -> dict[str, Tensor]:
     """Take the weights out of a checkpoint and the wrappers' names off them.
 
     Args:
-        checkpoint (Any): a state dict, or a dict that holds one as ``state_dict``.
+        checkpoint: a state dict, or a dict that holds one as ``state_dict``.
 
     Returns:
-        dict[str, Tensor]: the weights; ``module.`` (DataParallel) and ``model.`` (a trainer) are
+        The weights; ``module.`` (DataParallel) and ``model.`` (a trainer) are
         removed where all names begin so.
 
     Raises:
@@ -81,10 +81,10 @@ def detect(state: State) -> str:
     """Return the name of the layout that ``state`` is of.
 
     Args:
-        state (State): weights without wrappers' names (:func:`weights_of`).
+        state: weights without wrappers' names (:func:`weights_of`).
 
     Returns:
-        str: a key of :data:`LAYOUTS`.
+        A key of :data:`LAYOUTS`.
 
     Raises:
         InputError: none of them, or more than one.
@@ -103,8 +103,8 @@ def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
     """Turn published weights into those of a backbone that MMPose builds.
 
     Args:
-        checkpoint (Any): the checkpoint as loaded, see :func:`weights_of`.
-        layout (str): a key of :data:`LAYOUTS`, or ``'auto'`` to tell it from the names.
+        checkpoint: the checkpoint as loaded, see :func:`weights_of`.
+        layout: a key of :data:`LAYOUTS`, or ``'auto'`` to tell it from the names.
             Defaults to ``'auto'``.
         **options: what to choose of the backbone, where the layout has a choice
             (``Layout.options``). ``levels`` (Sequence[int]): supervised levels of the hourglass.
@@ -112,7 +112,7 @@ def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
             are initialised.
 
     Returns:
-        Converted: the weights and what became of every tensor.
+        The weights and what became of every tensor.
 
     Raises:
         InputError: tensors unknown, missing or of another shape, all of them are named; an option

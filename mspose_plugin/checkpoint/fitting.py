@@ -28,8 +28,8 @@ def weights_in(checkpoint: Any, name: str) -> Mapping[str, Any]:
     """Return the state dict that a checkpoint holds, or is.
 
     Args:
-        checkpoint (Any): what was read from the file.
-        name (str): what it is called in the message.
+        checkpoint: what was read from the file.
+        name: what it is called in the message.
 
     Raises:
         InputError: neither.
@@ -54,17 +54,17 @@ def load_fitting(
     """Load weights into a model, all of them or none.
 
     Args:
-        model (nn.Module): the model; its own hooks may rename old keys, as MMPose's do.
-        state_dict (Mapping[str, Tensor]): weights; a ``module.`` prefix is ignored.
-        name (str): what the weights are called in the message.
-        remedy (str): end of the message. Defaults to the remedy for a whole model's checkpoint.
-        extra_allowed (bool): let the weights have tensors that the model lacks. Defaults to False.
+        model: the model; its own hooks may rename old keys, as MMPose's do.
+        state_dict: weights; a ``module.`` prefix is ignored.
+        name: what the weights are called in the message.
+        remedy: end of the message. Defaults to the remedy for a whole model's checkpoint.
+        extra_allowed: let the weights have tensors that the model lacks. Defaults to False.
 
     A missing ``_extra_state`` (what a module notes beside its weights) is no fault: checkpoints
     from before the module noted it lack it, and the module keeps its own.
 
     Returns:
-        list[str]: the tensors that the model lacks.
+        The tensors that the model lacks.
 
     Raises:
         InputError: tensors missing, unexpected or of another shape; the first of each is named.
@@ -111,10 +111,10 @@ def load_for_prediction(model: nn.Module, checkpoint: Any, name: str) -> None:
     loss, mean and deviation of older releases' ``data_preprocessor``), and in a detector.
 
     Args:
-        model (nn.Module): the model; ``strict=False`` in its ``test_cfg`` loads what fits, with
+        model: the model; ``strict=False`` in its ``test_cfg`` loads what fits, with
             mmengine's warning about the rest. Defaults to ``strict=True``.
-        checkpoint (Any): what was read from the file.
-        name (str): what the checkpoint is called in messages.
+        checkpoint: what was read from the file.
+        name: what the checkpoint is called in messages.
 
     Raises:
         InputError: not a checkpoint; tensors missing, of another shape, of another architecture or

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import BaseLoop
+from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
 from mspose_plugin.checkpoint.fitting import (
@@ -81,12 +81,12 @@ class AtomicCheckpointHook(CheckpointHook):
         """Note which buffers are meant not to be finite, such as a mask of -inf."""
         self._ignored = frozenset(non_finite(dict(bare(runner.model).named_buffers())))
 
-    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that are not finite; mmengine calls this in the main process alone.
 
         Args:
-            runner (Runner): the runner.
-            checkpoint (dict): what is about to be written, as an epoch's or a best checkpoint.
+            runner: the runner.
+            checkpoint: what is about to be written, as an epoch's or a best checkpoint.
         """
         broken = next(non_finite(checkpoint['state_dict'], self._ignored), None)
         if broken:
@@ -194,12 +194,12 @@ class CheckpointFitHook(Hook):
 
     priority = 'LOWEST'
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the checkpoint's tensors with the model's.
 
         Args:
-            runner (Runner): the runner.
-            checkpoint (dict): the loaded checkpoint.
+            runner: the runner.
+            checkpoint: the loaded checkpoint.
 
         Raises:
             InputError: see :func:`~mspose_plugin.checkpoint.fitting.load_fitting` and

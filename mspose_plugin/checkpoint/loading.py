@@ -50,11 +50,11 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
     """Read a checkpoint file without letting it run code.
 
     Args:
-        path (str | os.PathLike): a file written by ``torch.save``.
-        map_location (Any): as in ``torch.load``. Defaults to None.
+        path: a file written by ``torch.save``.
+        map_location: as in ``torch.load``. Defaults to None.
 
     Returns:
-        Any: the unpickled object, usually a dict.
+        The unpickled object, usually a dict.
 
     Raises:
         InputError: the file is missing.
@@ -178,13 +178,13 @@ def download(url: str, model_dir: str | None = None, progress: bool = True) -> P
     """Download a file to torch's hub cache, once.
 
     Args:
-        url (str): address; of a publication (``published``), the file must have the
+        url: address; of a publication (``published``), the file must have the
             published SHA-256, in the cache too.
-        model_dir (str, optional): folder. Defaults to ``checkpoints`` in torch's hub folder.
-        progress (bool): show a bar. Defaults to True.
+        model_dir: folder. Defaults to ``checkpoints`` in torch's hub folder.
+        progress: show a bar. Defaults to True.
 
     Returns:
-        Path: the file.
+        The file.
 
     Raises:
         InputError: the file cannot be downloaded.
@@ -240,11 +240,11 @@ def load_from_hourglass(filename: str, map_location: Any = None) -> dict[str, An
     """Load published weights by name, under the names that this project's networks have.
 
     Args:
-        filename (str): ``hourglass://NAME``, see :mod:`mspose_plugin.checkpoint.published`.
-        map_location (Any): as in ``torch.load``. Defaults to None.
+        filename: ``hourglass://NAME``, see :mod:`mspose_plugin.checkpoint.published`.
+        map_location: as in ``torch.load``. Defaults to None.
 
     Returns:
-        dict: a checkpoint as ``tools/convert_checkpoint.py`` writes it.
+        A checkpoint as ``tools/convert_checkpoint.py`` writes it.
 
     Raises:
         InputError: an unknown name, or see :func:`download`.
@@ -350,10 +350,10 @@ def find_latest_checkpoint(work_dir: str | os.PathLike) -> str | None:
     this name returns what the file says, also where it is empty or the work directory was moved.
 
     Args:
-        work_dir (str | os.PathLike): where the run keeps its files.
+        work_dir: where the run keeps its files.
 
     Returns:
-        str | None: its path, or None.
+        Its path, or None.
     """
     pointer = Path(work_dir, 'last_checkpoint')
     text = pointer.read_text(errors='replace').strip() if pointer.is_file() else ''
@@ -383,7 +383,7 @@ def register() -> str:
     """Put the restricted loaders and the atomic back-end in mmengine's registries.
 
     Returns:
-        str: what was registered, for :data:`mspose_plugin.compat.REPORT`.
+        What was registered, for :data:`mspose_plugin.compat.REPORT`.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     CheckpointLoader.load_checkpoint = staticmethod(

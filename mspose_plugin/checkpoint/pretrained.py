@@ -32,15 +32,15 @@ class CheckedPretrainedInit(PretrainedInit):
     Tensors that the module has no use for, such as a classifier, are logged by name.
 
     Args:
-        checkpoint (str): file or URL.
-        prefix (str, optional): what precedes the module's names in the file, e.g. ``'backbone.'``;
+        checkpoint: file or URL.
+        prefix: what precedes the module's names in the file, e.g. ``'backbone.'``;
             ignored where no name of the file begins so, as in weights of a backbone alone.
             Defaults to None.
-        map_location (str): device to load to. Defaults to ``'cpu'``.
-        strict (bool): refuse tensors that are missing or of another shape. False does as mmengine
+        map_location: device to load to. Defaults to ``'cpu'``.
+        strict: refuse tensors that are missing or of another shape. False does as mmengine
             does, so that other configs are not affected: they keep their initialisation. Defaults
             to False.
-        new (Sequence[str]): with ``strict``, regular expressions of the module's tensors that the
+        new: with ``strict``, regular expressions of the module's tensors that the
             file may lack, matched from the beginning of the name; they keep their initialisation
             and are logged. Defaults to none.
 
@@ -65,7 +65,7 @@ class CheckedPretrainedInit(PretrainedInit):
         """Load.
 
         Args:
-            module (nn.Module): the module to initialise.
+            module: the module to initialise.
 
         Raises:
             InputError: tensors missing or of another shape.

@@ -23,7 +23,7 @@ def url_of(address: str) -> str:
     """Return where a publication's file is.
 
     Args:
-        address (str): ``hourglass://NAME``; anything else is returned as it is.
+        address: ``hourglass://NAME``; anything else is returned as it is.
 
     Raises:
         InputError: a name that is not in :data:`URLS`.

@@ -338,8 +338,8 @@ class Unpickler(pickle._Unpickler):
     """Python's unpickler with gates and bounds; the C one offers none but ``find_class``.
 
     Args:
-        file (IO[bytes]): to be read from where it stands.
-        **options (Any): as in Python's.
+        file: to be read from where it stands.
+        **options: as in Python's.
     """
 
     dispatch = dict(pickle._Unpickler.dispatch)

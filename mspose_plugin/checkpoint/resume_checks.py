@@ -15,6 +15,7 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
 from torch import nn
 
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
@@ -41,8 +42,8 @@ def non_finite(state: Mapping[str, Any], ignored: Collection[str] = ()) -> Itera
     """Yield the names of the tensors that hold NaN or infinity.
 
     Args:
-        state (Mapping[str, Any]): tensors by name; what is no tensor is passed over.
-        ignored (Collection[str]): names to pass over. Defaults to none.
+        state: tensors by name; what is no tensor is passed over.
+        ignored: names to pass over. Defaults to none.
     """
     for name, value in state.items():
         if (
@@ -57,9 +58,9 @@ def refuse_non_finite(state: Mapping[str, Any], name: str, model: nn.Module | No
     """Refuse weights that are not finite.
 
     Args:
-        state (Mapping[str, Any]): weights by name.
-        name (str): what they are called in the message.
-        model (nn.Module, optional): before they are loaded; its buffers that are not finite, such
+        state: weights by name.
+        name: what they are called in the message.
+        model: before they are loaded; its buffers that are not finite, such
             as a mask of -inf, need not be. Defaults to None.
 
     Raises:
@@ -75,13 +76,13 @@ def refuse_non_finite(state: Mapping[str, Any], name: str, model: nn.Module | No
         )
 
 
-def check_resumable(checkpoint: Mapping, name: str, runner=None) -> None:
+def check_resumable(checkpoint: Mapping, name: str, runner: Runner | None = None) -> None:
     """Check what mmengine takes over from a checkpoint beside the weights.
 
     Args:
-        checkpoint (Mapping): the loaded checkpoint.
-        name (str): what it is called in messages.
-        runner (Runner, optional): what it is for, whose optimizer and schedulers it has to suit.
+        checkpoint: the loaded checkpoint.
+        name: what it is called in messages.
+        runner: what it is for, whose optimizer and schedulers it has to suit.
             Defaults to None, these are not looked at.
 
     Raises:
@@ -192,10 +193,10 @@ def find_intact_checkpoint(work_dir: str | Path) -> str | None:
     logged.
 
     Args:
-        work_dir (str | Path): where the run keeps its files.
+        work_dir: where the run keeps its files.
 
     Returns:
-        str | None: its path, or None.
+        Its path, or None.
     """
     found = {
         path: int(digits)
@@ -219,8 +220,8 @@ def check_intact(path: str | Path, work_dir: str | Path | None = None) -> None:
     """Read a checkpoint and see whether a training can go on from it.
 
     Args:
-        path (str | Path): an ``epoch_*.pth`` or ``iter_*.pth``.
-        work_dir (str | Path, optional): where to look for an intact one that the message can name.
+        path: an ``epoch_*.pth`` or ``iter_*.pth``.
+        work_dir: where to look for an intact one that the message can name.
             Defaults to None, no other one is read.
 
     Raises:

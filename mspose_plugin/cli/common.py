@@ -41,8 +41,8 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
     """Return an argument type: a whole number within limits.
 
     Args:
-        least (int): smallest value.
-        most (int, optional): largest value. Defaults to None, no limit.
+        least: smallest value.
+        most: largest value. Defaults to None, no limit.
     """
     expected = (
         f'expected a whole number from {least} to {most}'
@@ -123,7 +123,7 @@ def run(main: Callable[[], None]) -> None:
     """Run a tool's ``main``; an :class:`InputError` ends it with one line and exit status 2.
 
     Args:
-        main (Callable[[], None]): the tool. ``MSPOSE_TRACEBACK=1`` shows tracebacks.
+        main: the tool. ``MSPOSE_TRACEBACK=1`` shows tracebacks.
     """
     try:
         main()
@@ -233,7 +233,7 @@ def read_config(path: str) -> Config:
     """Read a config file.
 
     Args:
-        path (str): the file.
+        path: the file.
 
     Raises:
         InputError: it does not exist or cannot be read.
@@ -250,11 +250,11 @@ def load_config(args: argparse.Namespace) -> Config:
     """Read the config and merge the common arguments into it.
 
     Args:
-        args (argparse.Namespace): from a parser with :func:`add_common_arguments`
+        args: from a parser with :func:`add_common_arguments`
             or :func:`add_config_arguments`.
 
     Returns:
-        Config: with ``launcher``, ``work_dir`` and the visualisation hook set.
+        With ``launcher``, ``work_dir`` and the visualisation hook set.
 
     Raises:
         InputError: the config file does not exist or cannot be read, or an option does not go with
@@ -293,8 +293,8 @@ def enable_hook(cfg: Config, name: str, **settings: Any) -> None:
     """Switch on one of MMPose's hooks that its default runtime lists but leaves off.
 
     Args:
-        cfg (Config): run config.
-        name (str): key in ``default_hooks``.
+        cfg: run config.
+        name: key in ``default_hooks``.
         **settings: what to set in the hook's config.
 
     Raises:
@@ -312,8 +312,8 @@ def require(cfg: Config, *entries: str) -> None:
     """Refuse a config that lacks what a tool needs.
 
     Args:
-        cfg (Config): run config.
-        *entries (str): dotted names, e.g. ``'model.test_cfg'``.
+        cfg: run config.
+        *entries: dotted names, e.g. ``'model.test_cfg'``.
 
     Raises:
         InputError: an entry is missing, None or an empty list; the first is named.
@@ -330,8 +330,8 @@ def check_data(cfg: Config, *splits: str) -> None:
     """Look for the files of the data sets before anything is built.
 
     Args:
-        cfg (Config): run config.
-        *splits (str): ``'train'``, ``'val'``, ``'test'``; a split without a data loader is
+        cfg: run config.
+        *splits: ``'train'``, ``'val'``, ``'test'``; a split without a data loader is
             passed over.
 
     Raises:
@@ -361,8 +361,8 @@ def log_boxes(runner: Runner, split: str) -> None:
     """Write into the log how many persons are predicted in, and whose boxes they have.
 
     Args:
-        runner (Runner): before its run; the split's data set is built.
-        split (str): ``'val'`` or ``'test'``; passed over where the runner has none.
+        runner: before its run; the split's data set is built.
+        split: ``'val'`` or ``'test'``; passed over where the runner has none.
     """
     loop = getattr(runner, f'{split}_loop')
     dataset = loop.dataloader.dataset if loop else None

@@ -43,17 +43,17 @@ class GaussianHeatmap(BaseKeypointCodec):
     lie 0.75 of a cell off (``shift_heatmap=True`` takes back 1), with 0.5 a quarter of a cell.
 
     Args:
-        input_size (tuple[int, int]): size of the input, [w, h] in pixels.
-        heatmap_size (tuple[int, int]): size of the heatmaps, [W, H] in cells.
-        sigma (float): standard deviation of the Gaussian in heatmap cells. It is drawn within
+        input_size: size of the input, [w, h] in pixels.
+        heatmap_size: size of the heatmaps, [W, H] in cells.
+        sigma: standard deviation of the Gaussian in heatmap cells. It is drawn within
             3 sigma of its centre.
-        cell_offset (float): heatmap cell i stands for input pixel ``stride * (i + cell_offset)``.
+        cell_offset: heatmap cell i stands for input pixel ``stride * (i + cell_offset)``.
             Defaults to 0, as in ``MSRAHeatmap``; 0.5 is that of the published hourglasses' and
             CPN's decoders, 0.375 the middle of pixels 4i to 4i + 3 at stride 4.
-        refine (str, optional): see above. Defaults to None.
-        blur_kernel_size (int): odd size of the blur of ``'second_peak'`` (21 in CPN) and
+        refine: see above. Defaults to None.
+        blur_kernel_size: odd size of the blur of ``'second_peak'`` (21 in CPN) and
             ``'dark'`` (11 for a sigma of 2) in cells; not used otherwise. Defaults to 0.
-        unbiased (bool): centre the Gaussian on the keypoint's exact place instead of the nearest
+        unbiased: centre the Gaussian on the keypoint's exact place instead of the nearest
             cell. Defaults to False.
 
     Raises:
@@ -100,12 +100,12 @@ class GaussianHeatmap(BaseKeypointCodec):
         """Draw the heatmaps.
 
         Args:
-            keypoints (np.ndarray): places in pixels of the input, [1, K, 2].
-            keypoints_visible (np.ndarray, optional): [1, K]; below 0.5 is not drawn. Defaults to
+            keypoints: places in pixels of the input, [1, K, 2].
+            keypoints_visible: [1, K]; below 0.5 is not drawn. Defaults to
                 all visible.
 
         Returns:
-            dict: ``heatmaps`` [K, H, W], float32, and ``keypoint_weights`` [1, K], the visibility,
+            ``heatmaps`` [K, H, W], float32, and ``keypoint_weights`` [1, K], the visibility,
             0 where nothing of the Gaussian lies inside.
         """
         assert keypoints.shape[0] == 1, 'GaussianHeatmap encodes one person at a time'
@@ -142,10 +142,10 @@ class GaussianHeatmap(BaseKeypointCodec):
         """Find the keypoints.
 
         Args:
-            encoded (np.ndarray): heatmaps, [K, H, W]; not changed.
+            encoded: heatmaps, [K, H, W]; not changed.
 
         Returns:
-            tuple[np.ndarray, np.ndarray]: places in pixels of the input [1, K, 2] and scores
+            Places in pixels of the input [1, K, 2] and scores
             [1, K]. A heatmap without a positive value gives cell (-1, -1), as in MMPose.
         """
         cells, scores = get_heatmap_maximum(encoded)

@@ -19,16 +19,16 @@ class Stage:
     """One stage, as the config gives it. What it does not mention is as in the config.
 
     Args:
-        name (str): for the log and for messages.
-        epochs (int): length, at least 1.
-        train (Sequence[str], optional): the parts that train, as dotted module names
+        name: for the log and for messages.
+        epochs: length, at least 1.
+        train: the parts that train, as dotted module names
             (``'backbone'``, ``'backbone.stacks.7'``); everything else is fixed. Defaults to
             None, everything trains. Parameters that the model itself has fixed stay fixed.
-        set (Mapping[str, Any]): attributes of modules during the stage,
+        set: attributes of modules during the stage,
             e.g. ``{'head.refine': False}``. Defaults to none.
-        pipeline (Sequence[dict], optional): transforms of the training data. Defaults to None,
+        pipeline: transforms of the training data. Defaults to None,
             those of ``train_dataloader``.
-        lr_factor (float): what the initial learning rates are multiplied with. Defaults to 1.
+        lr_factor: what the initial learning rates are multiplied with. Defaults to 1.
     """
 
     name: str
@@ -98,9 +98,9 @@ def find_part(model: nn.Module, path: str, where: str) -> nn.Module:
     """Return the module (or parameter) called ``path``.
 
     Args:
-        model (nn.Module): the model.
-        path (str): dotted name.
-        where (str): what asks for it, for the message.
+        model: the model.
+        path: dotted name.
+        where: what asks for it, for the message.
 
     Raises:
         InputError: there is none; the message says which parts there are.
@@ -123,9 +123,9 @@ def fixed_parts(module: nn.Module, stage: Stage, name: str = '') -> Iterator[nn.
     """Yield the largest modules that contain nothing that trains in ``stage``.
 
     Args:
-        module (nn.Module): the model, or the part of it called ``name``.
-        stage (Stage): the stage.
-        name (str): dotted name of ``module``. Defaults to ``''``, the model.
+        module: the model, or the part of it called ``name``.
+        stage: the stage.
+        name: dotted name of ``module``. Defaults to ``''``, the model.
     """
     for child_name, child in module.named_children():
         path = f'{name}.{child_name}' if name else child_name

@@ -54,7 +54,7 @@ def starting(cfg: Config) -> Iterator[None]:
     Later errors pass unchanged, and everything stays.
 
     Args:
-        cfg (Config): run config with ``filename`` and ``work_dir``.
+        cfg: run config with ``filename`` and ``work_dir``.
 
     Raises:
         InputError: nothing can be written to the work directory, or anything went wrong; the

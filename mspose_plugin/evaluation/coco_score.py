@@ -19,8 +19,8 @@ class RescoredCocoMetric(CocoMetric):
     The keypoints' own scores in the result file stay as predicted.
 
     Args:
-        score_offset (float): the constant. Defaults to 0.5.
-        keypoint_score_thr (float, optional): keypoints of this confidence or less do not enter
+        score_offset: the constant. Defaults to 0.5.
+        keypoint_score_thr: keypoints of this confidence or less do not enter
             the mean. Defaults to None, all do.
         **kwargs: as for ``CocoMetric``. ``score_mode`` must be its default for the offset to
             matter.
@@ -38,10 +38,10 @@ class RescoredCocoMetric(CocoMetric):
         """Compute the metrics of ``CocoMetric``.
 
         Args:
-            results (list): predictions and ground truth, as ``process`` leaves them.
+            results: predictions and ground truth, as ``process`` leaves them.
 
         Returns:
-            dict[str, float]: ``AP``, ``AR`` ... under ``coco/``; nothing with ``format_only``.
+            ``AP``, ``AR`` ... under ``coco/``; nothing with ``format_only``.
         """
         return super().compute_metrics(
             [

@@ -226,7 +226,7 @@ def pckh(
         thr: threshold of everything but ``PCKh@0.1`` and the areas. Default: 0.5.
 
     Returns:
-        Percentages: ``Head`` ... ``Ankle`` (left/right means), ``PCKh`` and ``PCKh@0.1`` (over all
+        ``Head`` ... ``Ankle`` (left/right means), ``PCKh`` and ``PCKh@0.1`` (over all
         labelled joints but pelvis and thorax), ``PCKh-mean`` (plain mean of those 14 joints),
         ``AUC`` (trapezoid of ``PCKh`` over 0, 0.01 ... 0.5, divided by 0.5) and ``AUC-mean``. A
         joint that is never labelled is left out of means; NaN where nothing is left. ``PCKh`` and
@@ -265,7 +265,7 @@ def flic_pck(
         thr: threshold of everything but the areas. Default: 0.2.
 
     Returns:
-        Percentages: ``Shoulder``, ``Elbow``, ``Wrist``, ``Hip``, ``Eye`` (left/right means),
+        ``Shoulder``, ``Elbow``, ``Wrist``, ``Hip``, ``Eye`` (left/right means),
         ``Nose``, ``PCK`` (over all labelled joints), ``AUC``, ``AUC-Elbow`` and ``AUC-Wrist``
         (trapezoid over 0, 0.01 ... 0.2, divided by 0.2). NaN where nothing is labelled.
 

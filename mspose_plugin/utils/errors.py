@@ -58,10 +58,10 @@ def explain(error: Exception) -> str | None:
     """Say in one line what an error of the system, PyTorch's data loader or process group means.
 
     Args:
-        error (Exception): the error.
+        error: the error.
 
     Returns:
-        str | None: the line, with a remedy; None for any other error.
+        The line, with a remedy; None for any other error.
     """
     if isinstance(error, OSError) and error.errno in _UNUSABLE:
         # what was writable at the start need not be at the end
@@ -89,7 +89,7 @@ def said(error: Exception) -> str:
     """Return an error's kind and what it says, in one line.
 
     Args:
-        error (Exception): any; one from a data-loading process holds that process's traceback,
+        error: any; one from a data-loading process holds that process's traceback,
             whose last line counts.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]

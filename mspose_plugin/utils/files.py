@@ -93,7 +93,7 @@ def backend_of(path: str) -> BaseStorageBackend:
     """Return mmengine's storage back-end for a path or address.
 
     Args:
-        path (str): of the local file system, or ``scheme://…``.
+        path: of the local file system, or ``scheme://…``.
 
     Raises:
         InputError: the scheme is unknown, or a package that it needs is missing.
@@ -113,9 +113,9 @@ def check_writable_file(path: str, *endings: str) -> None:
     """Refuse a file that could not be written, without writing it.
 
     Args:
-        path (str): the file; missing folders above it count as writable where the nearest that
+        path: the file; missing folders above it count as writable where the nearest that
             there is takes new files.
-        *endings (str): what the name may end in, e.g. ``'.png'``; any where none is given.
+        *endings: what the name may end in, e.g. ``'.png'``; any where none is given.
 
     Raises:
         InputError: another ending, a folder of this name, or a place that takes no files.
@@ -135,7 +135,7 @@ def check_writable_folder(folder: str) -> None:
     """Refuse a folder that takes no files (read-only, full, below a file), without making it.
 
     Args:
-        folder (str): as in :func:`check_writable_file`; need not exist.
+        folder: as in :func:`check_writable_file`; need not exist.
 
     Raises:
         InputError: it takes no files, or is an address.

@@ -19,10 +19,10 @@ def check_size(num: int, columns: int, width: int, height: int) -> None:
     """Refuse a picture that would take minutes, or that no file format holds.
 
     Args:
-        num (int): number of cells.
-        columns (int): cells in a row.
-        width (int): of a cell in pixels.
-        height (int): likewise.
+        num: number of cells.
+        columns: cells in a row.
+        width: of a cell in pixels.
+        height: likewise.
 
     Raises:
         InputError: more than :data:`MAX_PIXELS`, or a side longer than :data:`MAX_SIDE`.
@@ -41,9 +41,9 @@ def save(cells: Sequence[np.ndarray], columns: int, path: str) -> None:
     """Put cells beside and below each other and write the picture, whole or not at all.
 
     Args:
-        cells (Sequence[np.ndarray]): BGR images ``[H, W, 3]`` of one size.
-        columns (int): cells in a row; the last row is filled up with white.
-        path (str): file to write; its ending says the format, one of :data:`ENDINGS`.
+        cells: BGR images ``[H, W, 3]`` of one size.
+        columns: cells in a row; the last row is filled up with white.
+        path: file to write; its ending says the format, one of :data:`ENDINGS`.
     """
     columns = min(columns, len(cells))
     cells = [*cells, *[np.full_like(cells[0], 255)] * (-len(cells) % columns)]

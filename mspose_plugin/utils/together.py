@@ -14,7 +14,7 @@ def raise_together(fault: str | None) -> None:
     same place.
 
     Args:
-        fault (str | None): what is wrong in this process, as the message; None for nothing.
+        fault: what is wrong in this process, as the message; None for nothing.
 
     Raises:
         InputError: some process has a fault.

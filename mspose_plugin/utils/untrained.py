@@ -17,10 +17,10 @@ def built(registry: Registry, entry: Any, cfg: Config, name: str) -> Any:
     """Build a config's entry, with one line for whatever a component says to its arguments.
 
     Args:
-        registry (Registry): where its type is looked up.
-        entry (Any): the entry.
-        cfg (Config): the config, for the message.
-        name (str): of the entry, for the message.
+        registry: where its type is looked up.
+        entry: the entry.
+        cfg: the config, for the message.
+        name: of the entry, for the message.
 
     Raises:
         InputError: it cannot be built.
@@ -39,10 +39,10 @@ def build(cfg: Config) -> nn.Module:
     """Build the model; no file of weights is read or fetched.
 
     Args:
-        cfg (Config): run config; not changed.
+        cfg: run config; not changed.
 
     Returns:
-        nn.Module: the pose estimator, with PyTorch's initialisation.
+        The pose estimator, with PyTorch's initialisation.
 
     Raises:
         InputError: no model with a backbone and a head, or one that cannot be built.
@@ -63,7 +63,7 @@ def check(cfg: Config) -> None:
     """Refuse a config whose model cannot be built; takes no time and no memory.
 
     Args:
-        cfg (Config): run config.
+        cfg: run config.
 
     Raises:
         InputError: as :func:`build`.
@@ -82,7 +82,7 @@ def codec(cfg: Config) -> dict:
     """Return the codec that the head decodes with, or the config's ``codec``.
 
     Args:
-        cfg (Config): run config.
+        cfg: run config.
 
     Raises:
         InputError: neither has an ``input_size``.

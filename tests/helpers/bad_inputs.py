@@ -376,7 +376,7 @@ def write_good(where: Path) -> None:
     """Write the files that the good values name.
 
     Args:
-        where (Path): folder; gets files ``good…`` and data in ``mpii/``.
+        where: folder; gets files ``good…`` and data in ``mpii/``.
     """
     config = tiny_run.write_config(where / 'good.py', tiny_run.write_mpii(where / 'mpii'), MSR)
     init_default_scope('mmpose')

@@ -53,10 +53,10 @@ class Trials:
     """A chain of killed trainings in ``folder``, in one process or several.
 
     Args:
-        config (Path): of :func:`tiny_run.write_config`.
-        folder (Path): for the runs.
-        processes (int): that train together; one of them is killed. Defaults to 1.
-        seed (int): of the moments. Defaults to 0.
+        config: of :func:`tiny_run.write_config`.
+        folder: for the runs.
+        processes: that train together; one of them is killed. Defaults to 1.
+        seed: of the moments. Defaults to 0.
     """
 
     def __init__(self, config: Path, folder: Path, processes: int = 1, seed: int = 0) -> None:

@@ -1,5 +1,6 @@
 """The smallest training: a linear layer, two samples, validation scores as given."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -45,15 +46,22 @@ class Score(BaseMetric):
         return dict(score=self.values.pop(0))
 
 
-def train(folder: Path, scores, model=None, samples=2, hooks=(), **more) -> Runner:
+def train(
+    folder: Path,
+    scores: Sequence[float],
+    model: nn.Module | None = None,
+    samples: int = 2,
+    hooks: Sequence[dict] = (),
+    **more,
+) -> Runner:
     """Train a Line, one epoch for each score, and return the Runner.
 
     Args:
-        folder (Path): work directory.
-        scores (Sequence[float]): of the validations.
-        model (nn.Module, optional): Defaults to None, a new :class:`Line`.
-        samples (int): steps of an epoch. Defaults to 2.
-        hooks (Sequence[dict]): more hooks. Defaults to none.
+        folder: work directory.
+        scores: of the validations.
+        model: Defaults to None, a new :class:`Line`.
+        samples: steps of an epoch. Defaults to 2.
+        hooks: more hooks. Defaults to none.
         **more: ``epochs``, and arguments of the Runner.
     """
     Score.values = list(scores)

@@ -82,12 +82,12 @@ def write_mpii(folder: Path, train: int = 8, val: int = 4) -> Path:
     """Write stick-free people in MPII's layout: one bright square for each joint.
 
     Args:
-        folder (Path): becomes ``images/`` and ``annotations/``.
-        train (int): persons in ``mpii_train.json``. Defaults to 8.
-        val (int): persons in ``mpii_val.json`` and ``mpii_gt_val.mat``. Defaults to 4.
+        folder: becomes ``images/`` and ``annotations/``.
+        train: persons in ``mpii_train.json``. Defaults to 8.
+        val: persons in ``mpii_val.json`` and ``mpii_gt_val.mat``. Defaults to 4.
 
     Returns:
-        Path: ``folder``.
+        ``folder``.
     """
     rng = np.random.default_rng(0)
     (folder / 'images').mkdir(parents=True)
@@ -160,8 +160,8 @@ def start(argv: Sequence[str | Path], folder: Path, **env: str) -> BaseProcess:
     """Start a Python script in a process forked from the server.
 
     Args:
-        argv (Sequence[str | Path]): path of the script and its arguments.
-        folder (Path): working folder; standard output and error go to ``out.txt`` and ``err.txt``
+        argv: path of the script and its arguments.
+        folder: working folder; standard output and error go to ``out.txt`` and ``err.txt``
             there (``out0.txt`` … for a rank).
         **env: further environment variables.
     """

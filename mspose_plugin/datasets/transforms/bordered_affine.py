@@ -18,9 +18,9 @@ class BorderedTopdownAffine(TopdownAffine):
     rotation turns in black; here they have the same colour.)
 
     Args:
-        input_size (tuple[int, int]): size of the crop, width and height in pixels.
-        use_udp (bool): as in ``TopdownAffine``. Defaults to False.
-        border (Sequence[float]): the colour, in the channel order of the image (BGR from MMPose's
+        input_size: size of the crop, width and height in pixels.
+        use_udp: as in ``TopdownAffine``. Defaults to False.
+        border: the colour, in the channel order of the image (BGR from MMPose's
             loaders). Defaults to black, as in MMPose.
     """
 
@@ -38,10 +38,10 @@ class BorderedTopdownAffine(TopdownAffine):
         """Crop as ``TopdownAffine`` and fill the border.
 
         Args:
-            results (dict): as for ``TopdownAffine``; one image.
+            results: as for ``TopdownAffine``; one image.
 
         Returns:
-            dict: ``results``.
+            ``results``.
         """
         if not any(self.border):
             return super().transform(results)

@@ -20,7 +20,7 @@ class RandomChannelScale(BaseTransform):
     Integer images are rounded and saturate at 255, as in CPN's and MLPE's training.
 
     Args:
-        scale (Sequence[float]): lower and upper bound of the factors, drawn uniformly. Defaults
+        scale: lower and upper bound of the factors, drawn uniformly. Defaults
             to ``(0.8, 1.2)``, the release's.
 
     Raises:

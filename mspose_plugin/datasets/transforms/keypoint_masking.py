@@ -41,14 +41,14 @@ class KeypointMasking(BaseTransform):
     image's edge), and at least a quarter of the image's shorter side. All defaults are ours.
 
     Args:
-        occlusion_prob (float): probability that an image gets occlusions. Default: 0.5.
-        duplicate_prob (float): probability that an image gets duplicates. Default: 0.5.
-        num_keypoints (Sequence[int]): fewest and most keypoints, for each kind. Default: (1, 2).
-        patch_size (Sequence[float]): smallest and largest side of a patch. Default: (0.1, 0.2).
-        margin (float): gap between the keypoints' hull and the background. Default: 0.1.
-        reach (float): greatest horizontal and vertical distance of a duplicate on the background
+        occlusion_prob: probability that an image gets occlusions. Default: 0.5.
+        duplicate_prob: probability that an image gets duplicates. Default: 0.5.
+        num_keypoints: fewest and most keypoints, for each kind. Default: (1, 2).
+        patch_size: smallest and largest side of a patch. Default: (0.1, 0.2).
+        margin: gap between the keypoints' hull and the background. Default: 0.1.
+        reach: greatest horizontal and vertical distance of a duplicate on the background
             from its keypoint. Default: 0.5.
-        on_other_prob (float): probability that a duplicate is pasted on another labelled keypoint,
+        on_other_prob: probability that a duplicate is pasted on another labelled keypoint,
             if one has no third too close; otherwise on the background. Default: 0.5.
 
     Raises:
@@ -92,10 +92,10 @@ class KeypointMasking(BaseTransform):
         """Mask keypoints of one person.
 
         Args:
-            results (dict): as the class describes.
+            results: as the class describes.
 
         Returns:
-            dict: ``results``; ``img`` is a new array if anything was pasted, else the same one.
+            ``results``; ``img`` is a new array if anything was pasted, else the same one.
         """
         rng = np.random.default_rng(self._seed())
         occlude, duplicate = rng.random(2) < (self.occlusion_prob, self.duplicate_prob)

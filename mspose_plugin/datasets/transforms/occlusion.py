@@ -26,10 +26,10 @@ class MarkOccluded(BaseTransform):
         """Add ``keypoints_visible_weights``.
 
         Args:
-            results (dict): of a COCO-style dataset: ``raw_ann_info.keypoints`` (3 K numbers).
+            results: of a COCO-style dataset: ``raw_ann_info.keypoints`` (3 K numbers).
 
         Returns:
-            dict: ``results``.
+            ``results``.
         """
         if 'label_mapping_table' not in results:
             raise InputError('MarkOccluded comes before GenerateTarget; put it after')
@@ -63,11 +63,11 @@ class IgnoreCroppedKeypoints(BaseTransform):
         """Set ``keypoints_visible`` to 0 where a keypoint lies outside.
 
         Args:
-            results (dict): of ``TopdownAffine``: ``transformed_keypoints`` ``[1, K, 2]``,
+            results: of ``TopdownAffine``: ``transformed_keypoints`` ``[1, K, 2]``,
                 ``input_size`` ``(w, h)`` and ``keypoints_visible`` ``[1, K]``.
 
         Returns:
-            dict: ``results``.
+            ``results``.
         """
         places = results['transformed_keypoints']
         inside = ((places >= 0) & (places < results['input_size'])).all(-1)

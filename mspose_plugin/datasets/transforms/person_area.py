@@ -23,13 +23,13 @@ class PersonArea:
     (not in the black that ``TopdownAffine`` puts around it).
 
     Args:
-        height (int): of the image.
-        width (int): likewise.
-        hull (np.ndarray): hull ``[M, 2]``, int32 pixels (x, y).
-        inside (np.ndarray): labelled keypoints ``[N, 2]`` within the image, int32 pixels, N >= 1.
-        size (float): size of the person in pixels: the longer side of the box around the labelled
+        height: of the image.
+        width: likewise.
+        hull: hull ``[M, 2]``, int32 pixels (x, y).
+        inside: labelled keypoints ``[N, 2]`` within the image, int32 pixels, N >= 1.
+        size: size of the person in pixels: the longer side of the box around the labelled
             keypoints (cut at the image's edge), at least a quarter of the image's shorter side.
-        original (np.ndarray | None): uint8 ``[height, width]``, 1 where the crop shows the original
+        original: uint8 ``[height, width]``, 1 where the crop shows the original
             image; None if unknown.
     """
 
@@ -45,7 +45,7 @@ class PersonArea:
         """Find the person in a pipeline's results; None without a labelled keypoint inside.
 
         Args:
-            results (dict): of ``TopdownAffine``; only ``img`` ``[H, W]`` or ``[H, W, C]`` and
+            results: of ``TopdownAffine``; only ``img`` ``[H, W]`` or ``[H, W, C]`` and
                 ``transformed_keypoints`` ``[1, K, 2]`` are required.
 
         Raises:
@@ -96,11 +96,11 @@ class PersonArea:
         """Find all places for a patch on the background.
 
         Args:
-            side (int): of the patch, pixels.
-            margin (float): gap to the hull, relative to the person; never less than one pixel.
+            side: of the patch, pixels.
+            margin: gap to the hull, relative to the person; never less than one pixel.
 
         Returns:
-            np.ndarray: bool ``[height - side + 1, width - side + 1]`` (empty if the patch is larger
+            Bool ``[height - side + 1, width - side + 1]`` (empty if the patch is larger
             than the image), True where it may have its left top pixel.
         """
         rows, columns = max(self.height - side + 1, 0), max(self.width - side + 1, 0)
@@ -124,12 +124,12 @@ def original_area(results: dict, height: int, width: int) -> np.ndarray | None:
     """Find where ``TopdownAffine`` put the original image.
 
     Args:
-        results (dict): of ``TopdownAffine``, with ``img_shape`` of before.
-        height (int): of the crop.
-        width (int): likewise.
+        results: of ``TopdownAffine``, with ``img_shape`` of before.
+        height: of the crop.
+        width: likewise.
 
     Returns:
-        np.ndarray | None: see :class:`PersonArea`.
+        See :class:`PersonArea`.
     """
     if any(results.get(key) is None for key in ('img_shape', 'input_center', 'input_scale')):
         return None

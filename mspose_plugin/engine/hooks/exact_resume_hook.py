@@ -27,7 +27,7 @@ class ExactResumeHook(Hook):
     own: there a resumed run draws other, equally distributed numbers.
 
     Args:
-        reseed (bool): seed Python, NumPy and PyTorch in this process at the start of every epoch,
+        reseed: seed Python, NumPy and PyTorch in this process at the start of every epoch,
             from the run's seed, the epoch and the rank. Defaults to True.
     """
 

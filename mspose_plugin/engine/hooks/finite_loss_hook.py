@@ -6,6 +6,7 @@ from math import isfinite
 
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
+from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
 from mspose_plugin.utils.errors import InputError
@@ -24,7 +25,7 @@ class FiniteLossHook(Hook):
     ``AtomicCheckpointHook`` sees to it that such weights are never saved.
 
     Args:
-        patience (int): steps in a row, 1 or more. Defaults to 5 (ours).
+        patience: steps in a row, 1 or more. Defaults to 5 (ours).
 
     Raises:
         InputError: at construction for a ``patience`` below 1; in training when it is exhausted.
@@ -40,15 +41,19 @@ class FiniteLossHook(Hook):
         self._first = ''
 
     def after_train_iter(
-        self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
     ) -> None:
         """Look at the losses of a step.
 
         Args:
-            runner (Runner): the runner.
-            batch_idx (int): number of the step in its epoch, from 0.
-            data_batch (dict, optional): not used.
-            outputs (dict, optional): names the losses; those whose name holds ``loss`` count.
+            runner: the runner.
+            batch_idx: number of the step in its epoch, from 0.
+            data_batch: not used.
+            outputs: names the losses; those whose name holds ``loss`` count.
         """
         broken = [
             name

@@ -17,7 +17,7 @@ class LoaderTimeoutHook(Hook):
     it is; ``IterBasedTrainLoop`` takes up its loader before any hook can, and needs it there.
 
     Args:
-        seconds (float): how long the main process waits for one batch. Defaults to 600 (ours: far
+        seconds: how long the main process waits for one batch. Defaults to 600 (ours: far
             above what a batch takes on slow storage, the start of the workers included).
 
     Raises:

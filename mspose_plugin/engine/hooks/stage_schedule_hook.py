@@ -46,9 +46,9 @@ class StageScheduleHook(Hook):
     a stage's checkpoint is tested as the network that was trained.
 
     Args:
-        stages (Sequence[dict]): entries of :class:`Stage`; their epochs add up to
+        stages: entries of :class:`Stage`; their epochs add up to
             ``train_cfg.max_epochs``.
-        keep_optimizer_state (bool): keep what the optimiser has accumulated, such as momentum,
+        keep_optimizer_state: keep what the optimiser has accumulated, such as momentum,
             at the start of a stage. Defaults to False (ours: the momentum of a part that was
             fixed for a stage is as old as the stage is long).
 

@@ -31,10 +31,10 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
     holds between machines where the server does locking (NFS since Linux 2.6.12 with lockd).
 
     Args:
-        work_dir (str | os.PathLike): the folder.
+        work_dir: the folder.
 
     Returns:
-        FileLock | None: the lock, held as long as the object lives; the same object for another
+        The lock, held as long as the object lives; the same object for another
         call in this process. None, with a warning, where the file system knows no locks.
 
     Raises:

@@ -23,10 +23,10 @@ def fast_bfloat16(device: str = 'cpu') -> bool:
     float32 (seen with AVX2 only, torch 2.15), and so do GPUs before Ampere.
 
     Args:
-        device (str): type of the device. Defaults to ``'cpu'``.
+        device: type of the device. Defaults to ``'cpu'``.
 
     Returns:
-        bool: whether bfloat16 is worth while.
+        Whether bfloat16 is worth while.
     """
     if device == 'cuda':
         return torch.cuda.is_bf16_supported(including_emulation=False)
@@ -45,7 +45,7 @@ class AutocastOptimWrapper(OptimWrapper):
     that the gradient scaler, which is what needs the GPU there, is not needed here.
 
     Args:
-        dtype (str): ``'bfloat16'``, ``'float32'`` (no autocast), or ``'auto'``: float32 on a device
+        dtype: ``'bfloat16'``, ``'float32'`` (no autocast), or ``'auto'``: float32 on a device
             that would have to emulate bfloat16. Defaults to ``'auto'``.
         **kwargs: as in ``mmengine.optim.OptimWrapper``.
 

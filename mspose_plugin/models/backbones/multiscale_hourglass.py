@@ -31,8 +31,8 @@ class Residual(nn.Module):
     """Pre-activation bottleneck (BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1) of the hourglass.
 
     Args:
-        in_channels (int): channels of the input.
-        out_channels (int): channels of the output; the 3x3 convolution works on half of them.
+        in_channels: channels of the input.
+        out_channels: channels of the output; the 3x3 convolution works on half of them.
             A 1x1 projection joins the shortcut only where the two widths differ.
     """
 
@@ -64,8 +64,8 @@ class Hourglass(nn.Module):
     """One hourglass: max-pool down, nearest up, one residual per level and branch.
 
     Args:
-        channels (int): width, the same at every level.
-        depth (int): number of times the resolution is halved. Defaults to 4.
+        channels: width, the same at every level.
+        depth: number of times the resolution is halved. Defaults to 4.
     """
 
     def __init__(self, channels: int, depth: int = 4) -> None:
@@ -84,10 +84,10 @@ class Hourglass(nn.Module):
         """Run the hourglass.
 
         Args:
-            x (Tensor): ``[B, C, H, W]``, H and W multiples of ``2 ** depth``.
+            x: ``[B, C, H, W]``, H and W multiples of ``2 ** depth``.
 
         Returns:
-            list[Tensor]: the features of each deconv level, coarse -> fine,
+            The features of each deconv level, coarse -> fine,
             ``[B, C, H / 2**(depth-1), …]`` to ``[B, C, H, W]``.
         """
         skips = []
@@ -106,10 +106,10 @@ class Stack(nn.Module):
     """An hourglass with its predictors: residual, 1x1 conv-BN-ReLU, 1x1 conv to K heatmaps.
 
     Args:
-        channels (int): width.
-        depth (int): depth of the hourglass.
-        num_keypoints (int): K.
-        levels (Sequence[int]): down-sampling factors with a prediction, coarse -> fine.
+        channels: width.
+        depth: depth of the hourglass.
+        num_keypoints: K.
+        levels: down-sampling factors with a prediction, coarse -> fine.
     """
 
     def __init__(
@@ -155,8 +155,8 @@ class Pyramids(tuple):
     may want to see beside them.
 
     Args:
-        stacks (Iterable[tuple[Tensor, ...]]): the heatmaps.
-        context (Tensor, optional): image or stem features ``[B, C, H, W]``. Defaults to None.
+        stacks: the heatmaps.
+        context: image or stem features ``[B, C, H, W]``. Defaults to None.
     """
 
     def __new__(cls, stacks: Iterable[tuple[Tensor, ...]], context: Tensor | None = None):
@@ -188,25 +188,25 @@ class MultiScaleHourglass(BaseModule):
     """Newell's stacked hourglass, predicting heatmaps at several levels of every stack.
 
     Args:
-        num_keypoints (int): K, number of heatmaps. Defaults to 16 (MPII).
-        num_stacks (int): number of hourglasses in a row. Defaults to 8 (the published network).
-        channels (int): width of the hourglasses. Defaults to 256.
-        depth (int): number of times an hourglass halves the resolution. Defaults to 4.
-        levels (Sequence[int]): down-sampling factors, relative to the finest heatmap, at which
+        num_keypoints: K, number of heatmaps. Defaults to 16 (MPII).
+        num_stacks: number of hourglasses in a row. Defaults to 8 (the published network).
+        channels: width of the hourglasses. Defaults to 256.
+        depth: number of times an hourglass halves the resolution. Defaults to 4.
+        levels: down-sampling factors, relative to the finest heatmap, at which
             heatmaps are predicted, coarse -> fine; must end in 1. ``(1, )`` is the published
             stacked hourglass. Defaults to ``(8, 4, 2, 1)``, this project's reading of MSSPose.
-        stem_channels (Sequence[int], optional): widths after the 7x7 convolution and after the
+        stem_channels: widths after the 7x7 convolution and after the
             first two residuals of the stem; the third gives ``channels``. Defaults to a quarter,
             a half and a half of ``channels``, i.e. Newell's ``(64, 128, 128)``.
             bearpaw/pytorch-pose has ``(64, 128, 256)``.
-        context (str, optional): what ``forward`` hands on beside the heatmaps: ``'stem'`` (features
+        context: what ``forward`` hands on beside the heatmaps: ``'stem'`` (features
             ``[B, channels, H/4, W/4]`` before the first stack), ``'image'`` (the input) or nothing,
             for :class:`MSRHead`. Defaults to None.
-        with_cp (bool): recompute each stack in the backward pass instead of keeping its
+        with_cp: recompute each stack in the backward pass instead of keeping its
             activations: less memory, about a third more time. Defaults to False.
-        channels_last (bool): lay out weights and activations channels-last, faster with autocast
+        channels_last: lay out weights and activations channels-last, faster with autocast
             on recent GPUs and CPUs. Defaults to False.
-        init_cfg (dict, optional): as in mmengine. Defaults to None (PyTorch's initialisation).
+        init_cfg: as in mmengine. Defaults to None (PyTorch's initialisation).
 
     Raises:
         InputError: levels that the depth does not have, or an odd width.
@@ -290,10 +290,10 @@ class MultiScaleHourglass(BaseModule):
         """Predict heatmaps at every level of every stack.
 
         Args:
-            x (Tensor): images ``[B, 3, H, W]``; H and W multiples of ``4 * 2**depth``.
+            x: images ``[B, 3, H, W]``; H and W multiples of ``4 * 2**depth``.
 
         Returns:
-            Pyramids: a tuple over stacks of tuples over ``levels`` (coarse -> fine) of heatmaps
+            A tuple over stacks of tuples over ``levels`` (coarse -> fine) of heatmaps
             ``[B, K, H / (4 * level), W / (4 * level)]``.
 
         Raises:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from mmpose.models.heads import BaseHead
 from mmpose.models.utils.tta import flip_heatmaps
 from mmpose.registry import KEYPOINT_CODECS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from mspose_plugin.utils.errors import InputError
@@ -23,14 +24,14 @@ def heatmap_accuracy(
     synchronisation.
 
     Args:
-        output (Tensor): predicted heatmaps ``[B, K, H, W]``.
-        target (Tensor): ground-truth heatmaps ``[B, K, H, W]``.
-        target_weights (Tensor): ``[B, K]``, positive for labelled keypoints.
-        thr (float): allowed distance as a fraction of the heatmap's width and height.
+        output: predicted heatmaps ``[B, K, H, W]``.
+        target: ground-truth heatmaps ``[B, K, H, W]``.
+        target_weights: ``[B, K]``, positive for labelled keypoints.
+        thr: allowed distance as a fraction of the heatmap's width and height.
             Defaults to 0.05.
 
     Returns:
-        Tensor: a scalar in [0, 1], float32, the mean over the keypoints that are labelled at
+        A scalar in [0, 1], float32, the mean over the keypoints that are labelled at
         all; 0 where none is.
     """
     width, height = output.shape[-1], output.shape[-2]
@@ -49,8 +50,8 @@ class AnswerHead(BaseHead):
     Subclasses give :meth:`answers` and :meth:`loss`.
 
     Args:
-        decoder (dict, optional): codec that turns heatmaps into keypoints. Defaults to None.
-        init_cfg (dict, optional): as in mmengine. Defaults to None.
+        decoder: codec that turns heatmaps into keypoints. Defaults to None.
+        init_cfg: as in mmengine. Defaults to None.
     """
 
     keypoints_set_in = 'model.head.num_keypoints'
@@ -64,18 +65,20 @@ class AnswerHead(BaseHead):
         """Return the heatmaps ``[B, K, H, W]`` to predict from, ``heatmaps``, first."""
         raise NotImplementedError
 
-    def predict(self, feats, batch_data_samples, test_cfg: dict | None = None):
+    def predict(
+        self, feats, batch_data_samples: list[PoseDataSample], test_cfg: dict | None = None
+    ) -> list[InstanceData] | tuple:
         """Predict keypoints.
 
         Args:
             feats: what the head takes; with flip testing a list of two, for the image and its
                 mirror image.
-            batch_data_samples (list[PoseDataSample]): the batch.
-            test_cfg (dict, optional): ``flip_test``, ``flip_mode``, ``shift_heatmap`` and
+            batch_data_samples: the batch.
+            test_cfg: ``flip_test``, ``flip_mode``, ``shift_heatmap`` and
                 ``output_heatmaps`` as in MMPose's heads. Defaults to None.
 
         Returns:
-            list[InstanceData] | tuple: the keypoints in input pixels; with ``output_heatmaps``
+            The keypoints in input pixels; with ``output_heatmaps``
             also a list of PixelData with the heatmaps ``[K, H, W]``.
 
         Raises:
@@ -115,16 +118,18 @@ class AnswerHead(BaseHead):
             return preds, [PixelData(**dict(zip(maps, sample))) for sample in zip(*maps.values())]
         return preds
 
-    def ground_truth(self, batch_data_samples, finest: Tensor) -> tuple[Tensor, Tensor]:
+    def ground_truth(
+        self, batch_data_samples: list[PoseDataSample], finest: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Collect the targets of a batch and compare their size with the prediction's.
 
         Args:
-            batch_data_samples (list[PoseDataSample]): the batch, with ``gt_fields.heatmaps``
+            batch_data_samples: the batch, with ``gt_fields.heatmaps``
                 ``[K, H, W]`` and ``gt_instance_labels.keypoint_weights`` ``[1, K]``.
-            finest (Tensor): predicted heatmaps ``[B, K, H, W]``.
+            finest: predicted heatmaps ``[B, K, H, W]``.
 
         Returns:
-            tuple[Tensor, Tensor]: heatmaps ``[B, K, H, W]`` and weights ``[B, K]``.
+            Heatmaps ``[B, K, H, W]`` and weights ``[B, K]``.
 
         Raises:
             InputError: heatmaps of another size or number than the data's.

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 import torch
 from mmpose.models.backbones.resnet import Bottleneck
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
 from mspose_plugin.models.heads.answer_head import AnswerHead, heatmap_accuracy
@@ -48,28 +49,28 @@ class MLPEHead(AnswerHead):
     """Level predictions, fine network, multi-level loss, flip testing and decoding.
 
     Args:
-        num_keypoints (int): K. Defaults to 17 (COCO).
-        channels (int): channels of the neck's levels and of the fine network. Defaults to 256.
-        prediction_kernel (int): kernel of the last convolution of the level predictions, 3 or
+        num_keypoints: K. Defaults to 17 (COCO).
+        channels: channels of the neck's levels and of the fine network. Defaults to 256.
+        prediction_kernel: kernel of the last convolution of the level predictions, 3 or
             1. Ours: the authors' "receptive field" is read as this. Defaults to 3.
-        sigmas (Sequence[float]): standard deviation of the target Gaussians, coarse to fine, in
+        sigmas: standard deviation of the target Gaussians, coarse to fine, in
             heatmap pixels; the last is also the fine network's. The first is what the codec
             draws, from which the narrower ones follow. Defaults to ``(2.6, 2.0, 1.7, 1.4)``, the
             release's for inputs of 256x192 (384x288: 3.8, 2.9, 2.3, 1.7).
-        loss (dict): config of the loss ``(output, target, target_weights) -> scalar`` of every
+        loss: config of the loss ``(output, target, target_weights) -> scalar`` of every
             level. Defaults to half of MMPose's ``KeypointMSELoss`` with target weights.
-        fine_loss (dict): that of the fine network. Defaults to
+        fine_loss: that of the fine network. Defaults to
             ``dict(type='HardKeypointMSELoss', topk=8)``.
-        occluded_in_levels (str): what keypoints that are labelled but not visible (COCO v = 1)
+        occluded_in_levels: what keypoints that are labelled but not visible (COCO v = 1)
             are to the levels' losses. ``'empty'``: these, and all that have no label or were
             cropped away, have an empty target that counts (the release). ``'mask'``: they do not
             count (ours). ``'count'``: they count like visible ones, those without a label do not
             (ours). The first two need ``MarkOccluded`` in the training pipeline. Defaults to
             ``'empty'``.
-        occluded_in_fine (bool): whether they count in the fine network's loss. False (ours) needs
+        occluded_in_fine: whether they count in the fine network's loss. False (ours) needs
             ``MarkOccluded``. Defaults to True.
-        decoder (dict, optional): codec that turns heatmaps into keypoints. Defaults to None.
-        init_cfg (dict | list, optional): as in mmengine. Defaults to the neck's.
+        decoder: codec that turns heatmaps into keypoints. Defaults to None.
+        init_cfg: as in mmengine. Defaults to the neck's.
 
     Raises:
         InputError: a kernel that is even or negative, sigmas that grow, or another
@@ -154,11 +155,11 @@ class MLPEHead(AnswerHead):
         """Return all heatmaps.
 
         Args:
-            feats (Sequence[Tensor]): the levels, coarse to fine, ``[B, channels, h, w]``, each
+            feats: the levels, coarse to fine, ``[B, channels, h, w]``, each
                 about twice the size of the one before.
 
         Returns:
-            tuple[Tensor, ...]: the levels' heatmaps, coarse to fine, and the fine network's, all
+            The levels' heatmaps, coarse to fine, and the fine network's, all
             ``[B, K, H, W]`` of the finest level's size.
         """
         fine = self.answers(feats)['heatmaps']
@@ -183,20 +184,23 @@ class MLPEHead(AnswerHead):
         )
 
     def loss(
-        self, feats: Sequence[Tensor], batch_data_samples, train_cfg: dict | None = None
+        self,
+        feats: Sequence[Tensor],
+        batch_data_samples: list[PoseDataSample],
+        train_cfg: dict | None = None,
     ) -> dict:
         """Compute the loss of every level and of the fine network.
 
         Args:
-            feats (Sequence[Tensor]): as for :meth:`forward`.
-            batch_data_samples (list[PoseDataSample]): the batch, with ``gt_fields.heatmaps``
+            feats: as for :meth:`forward`.
+            batch_data_samples: the batch, with ``gt_fields.heatmaps``
                 ``[K, H, W]`` of the coarsest level's sigma, ``gt_instance_labels.keypoint_weights``
                 ``[1, K]`` and, unless occluded keypoints count everywhere,
                 ``keypoints_visible_weights`` ``[1, K]``.
-            train_cfg (dict, optional): ``compute_acc`` (default True) adds ``acc_pose``.
+            train_cfg: ``compute_acc`` (default True) adds ``acc_pose``.
 
         Returns:
-            dict[str, Tensor]: ``loss_c5`` … ``loss_c2``, ``loss_fine`` and ``acc_pose``.
+            ``loss_c5`` … ``loss_c2``, ``loss_fine`` and ``acc_pose``.
 
         Raises:
             InputError: heatmaps of another size or number than the data's, or no

@@ -29,18 +29,18 @@ class MSRHead(MSSHead):
     """An :class:`MSSHead` with the regression network; its finest output is the answer.
 
     Args:
-        num_keypoints (int): K, as in the backbone. Defaults to 16 (MPII).
-        levels (Sequence[int]): levels of the backbone, which are also those of the regression.
+        num_keypoints: K, as in the backbone. Defaults to 16 (MPII).
+        levels: levels of the backbone, which are also those of the regression.
             Defaults to ``(8, 4, 2, 1)``.
-        channels (int): width of the regression network. Defaults to 256 (ours).
-        depth (int): depth of its hourglass. Defaults to 4 (ours).
-        context_channels (int): channels of what the backbone hands on beside the heatmaps: its
+        channels: width of the regression network. Defaults to 256 (ours).
+        depth: depth of its hourglass. Defaults to 4 (ours).
+        context_channels: channels of what the backbone hands on beside the heatmaps: its
             ``channels`` for ``context='stem'``, 3 for ``context='image'`` (averaged down to the
             heatmaps' size), 0 to regress from the heatmaps alone. Defaults to 256.
-        input_stacks (int): how many of the backbone's stacks, counted from the last, it reads the
+        input_stacks: how many of the backbone's stacks, counted from the last, it reads the
             heatmaps of. Defaults to 1 (ours). All 8 cost 0.11 M parameters and 0.47 GMACs more
             than one, of 28.7 M and 30.7 GMACs (256x256).
-        refine (bool): False leaves the regression out, as in the first training stage; the head
+        refine: False leaves the regression out, as in the first training stage; the head
             is then an :class:`MSSHead`. May be set at any time. It is saved with the weights and,
             when they are loaded to test or to resume, taken from them: a checkpoint of the first
             stage does not answer from a regression network that was never trained. Defaults to
@@ -93,10 +93,10 @@ class MSRHead(MSSHead):
         """Return the heatmaps of all stacks, then the refined ones.
 
         Args:
-            feats (Pyramids): output of the backbone.
+            feats: output of the backbone.
 
         Returns:
-            Pyramids: ``feats`` with one more entry, so that ``[-1][-1]`` is the refined and
+            ``feats`` with one more entry, so that ``[-1][-1]`` is the refined and
             ``[-2][-1]`` the unrefined finest map.
 
         Raises:

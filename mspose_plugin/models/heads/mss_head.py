@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import torch.nn.functional as F
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids
@@ -33,14 +34,14 @@ class MSSHead(AnswerHead):
     the heatmaps of the one before. The network's answer is the finest map of the last stack.
 
     Args:
-        loss (dict): config of a loss ``(output, target, target_weights) -> scalar``, applied at
+        loss: config of a loss ``(output, target, target_weights) -> scalar``, applied at
             every level of every stack. Pixels are to be summed (Eq. 1): with a mean the coarse
             levels would outweigh the finest. Defaults to ``dict(type='StructureAwareLoss')``,
             which without ``alpha`` is the plain multi-scale loss.
-        downsample (str): how the ground truth reaches the coarser levels: ``'max'``,
+        downsample: how the ground truth reaches the coarser levels: ``'max'``,
             ``'average'`` or ``'bilinear'``. Defaults to ``'max'``.
-        decoder (dict, optional): codec that turns heatmaps into keypoints. Defaults to None.
-        init_cfg (dict, optional): as in mmengine. Defaults to None.
+        decoder: codec that turns heatmaps into keypoints. Defaults to None.
+        init_cfg: as in mmengine. Defaults to None.
 
     Raises:
         InputError: an unknown ``downsample``.
@@ -76,18 +77,23 @@ class MSSHead(AnswerHead):
         """Return which stacks are supervised under which name in the log."""
         return dict(loss=outputs)
 
-    def loss(self, feats: Pyramids, batch_data_samples, train_cfg: dict | None = None) -> dict:
+    def loss(
+        self,
+        feats: Pyramids,
+        batch_data_samples: list[PoseDataSample],
+        train_cfg: dict | None = None,
+    ) -> dict:
         """Compute the loss of every level, summed over the stacks.
 
         Args:
-            feats (Pyramids): output of the backbone.
-            batch_data_samples (list[PoseDataSample]): the batch, with ``gt_fields.heatmaps``
+            feats: output of the backbone.
+            batch_data_samples: the batch, with ``gt_fields.heatmaps``
                 ``[K, H, W]`` at the finest level and ``gt_instance_labels.keypoint_weights``
                 ``[1, K]``.
-            train_cfg (dict, optional): ``compute_acc`` (default True) adds ``acc_pose``.
+            train_cfg: ``compute_acc`` (default True) adds ``acc_pose``.
 
         Returns:
-            dict[str, Tensor]: ``loss_8x8`` … ``loss_64x64`` (height x width of the heatmaps) and
+            ``loss_8x8`` … ``loss_64x64`` (height x width of the heatmaps) and
             ``acc_pose``.
 
         Raises:

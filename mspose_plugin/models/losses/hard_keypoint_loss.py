@@ -19,8 +19,8 @@ class HardKeypointMSELoss(nn.Module):
     """Mean squared error of the keypoints with the largest error of each sample.
 
     Args:
-        topk (int): number of keypoints that count. Defaults to 8.
-        loss_weight (float): factor of the whole. Defaults to 1.0.
+        topk: number of keypoints that count. Defaults to 8.
+        loss_weight: factor of the whole. Defaults to 1.0.
 
     Raises:
         InputError: ``topk`` below 1.
@@ -38,13 +38,13 @@ class HardKeypointMSELoss(nn.Module):
         """Compute the loss, in float32 (or float64 for such input) also under autocast.
 
         Args:
-            output (Tensor): predicted heatmaps ``[B, K, H, W]``.
-            target (Tensor): ground-truth heatmaps ``[B, K, H, W]``.
-            target_weights (Tensor, optional): ``[B, K]``, factor of each keypoint's loss before
+            output: predicted heatmaps ``[B, K, H, W]``.
+            target: ground-truth heatmaps ``[B, K, H, W]``.
+            target_weights: ``[B, K]``, factor of each keypoint's loss before
                 the selection, 0 for unlabelled ones. Defaults to None (all 1).
 
         Returns:
-            Tensor: scalar, mean over the samples, the selected keypoints and the pixels.
+            Scalar, mean over the samples, the selected keypoints and the pixels.
 
         Raises:
             InputError: ``topk`` larger than K.

@@ -80,16 +80,16 @@ class StructureAwareLoss(nn.Module):
     """Heatmap loss of each keypoint plus that of each keypoint with its skeleton neighbours.
 
     Args:
-        skeleton (str, optional): name of a graph in :data:`mspose_plugin.skeletons.GROUPS`:
+        skeleton: name of a graph in :data:`mspose_plugin.skeletons.GROUPS`:
             ``'mpii'``, ``'coco'`` or ``'flic'``. Defaults to None.
-        groups (Sequence[Sequence[int]] | Mapping[int, Sequence[int]], optional): the groups S_n
+        groups: the groups S_n
             themselves, one per keypoint, as indices of keypoints; instead of ``skeleton``.
             Defaults to None. Neither is needed where ``alpha`` is 0.
-        alpha (float): weight of the structural term; 0 is the plain multi-scale loss. The paper
+        alpha: weight of the structural term; 0 is the plain multi-scale loss. The paper
             gives no value. Defaults to 0.0.
-        norm (str): ``'mse'`` squared norms, ``'l2'`` norms. Defaults to ``'mse'``.
-        combine (str): ``'sum'`` or ``'max'`` of a group's heatmaps. Defaults to ``'sum'``.
-        loss_weight (float): factor of the whole. Defaults to 1.0.
+        norm: ``'mse'`` squared norms, ``'l2'`` norms. Defaults to ``'mse'``.
+        combine: ``'sum'`` or ``'max'`` of a group's heatmaps. Defaults to ``'sum'``.
+        loss_weight: factor of the whole. Defaults to 1.0.
 
     Raises:
         InputError: unknown names, or groups missing or naming keypoints that do not exist.
@@ -137,13 +137,13 @@ class StructureAwareLoss(nn.Module):
         """Compute the loss, in float32 (or float64 for such input) also under autocast.
 
         Args:
-            output (Tensor): predicted heatmaps ``[B, K, H, W]``.
-            target (Tensor): ground-truth heatmaps ``[B, K, H, W]``.
-            target_weights (Tensor, optional): ``[B, K]``, 0 for unlabelled keypoints, which then
+            output: predicted heatmaps ``[B, K, H, W]``.
+            target: ground-truth heatmaps ``[B, K, H, W]``.
+            target_weights: ``[B, K]``, 0 for unlabelled keypoints, which then
                 take part in no group. Defaults to None (all 1).
 
         Returns:
-            Tensor: the loss, a scalar.
+            The loss, a scalar.
 
         Raises:
             InputError: shapes that do not agree, or a skeleton of another size.

@@ -45,9 +45,9 @@ class FeatureEnhancement(BaseModule):
     gives every ratio and pixel.
 
     Args:
-        in_channels (int): channels of the features.
-        channels (int): channels of the context.
-        ratios (Sequence[float]): pooled size as a fraction of the features', rounded down, at
+        in_channels: channels of the features.
+        channels: channels of the context.
+        ratios: pooled size as a fraction of the features', rounded down, at
             least 1 pixel. Defaults to ``(0.1, 0.2, 0.3)``.
     """
 
@@ -67,10 +67,10 @@ class FeatureEnhancement(BaseModule):
         """Return the context.
 
         Args:
-            features (Tensor): ``[B, in_channels, h, w]``, of any size.
+            features: ``[B, in_channels, h, w]``, of any size.
 
         Returns:
-            Tensor: ``[B, channels, h, w]``.
+            ``[B, channels, h, w]``.
         """
         size = features.shape[-2:]
         contexts = [
@@ -93,18 +93,18 @@ class MultiLevelNeck(BaseModule):
     own C.
 
     Args:
-        in_channels (Sequence[int]): channels of C2..C5. Defaults to ``(256, 512, 1024, 2048)``.
-        channels (int): channels of every level. Defaults to 256.
-        upsample (str): ``'deconv'``, a 4x4 transposed convolution of stride 2 with batch norm, or
+        in_channels: channels of C2..C5. Defaults to ``(256, 512, 1024, 2048)``.
+        channels: channels of every level. Defaults to 256.
+        upsample: ``'deconv'``, a 4x4 transposed convolution of stride 2 with batch norm, or
             ``'bilinear'``, interpolation with aligned corners and, as in CPN (ours), a 1x1
             convolution with batch norm. Defaults to ``'deconv'``.
-        lateral_skips (bool): whether the backbone's finer features are added (ours). Without, as
+        lateral_skips: whether the backbone's finer features are added (ours). Without, as
             in the authors' release, their laterals are left out; the release builds all four and
             uses that of C5 alone, which makes 14,919,853 parameters in neck and head, 460,288 of
             them idle. Idle parameters only stop DistributedDataParallel. Defaults to False.
-        feature_enhancement (bool): whether P5 has the context. Defaults to True.
-        ratios (Sequence[float]): of :class:`FeatureEnhancement`. Defaults to ``(0.1, 0.2, 0.3)``.
-        init_cfg (dict | list, optional): as in mmengine. Defaults to :data:`INIT_CFG`.
+        feature_enhancement: whether P5 has the context. Defaults to True.
+        ratios: of :class:`FeatureEnhancement`. Defaults to ``(0.1, 0.2, 0.3)``.
+        init_cfg: as in mmengine. Defaults to :data:`INIT_CFG`.
 
     Raises:
         InputError: another ``upsample``, or ratios that are none.
@@ -148,13 +148,13 @@ class MultiLevelNeck(BaseModule):
         """Compute the levels.
 
         Args:
-            feats (Sequence[Tensor]): C2..C5, ``[B, C, h, w]``, each about half the size of the
+            feats: C2..C5, ``[B, C, h, w]``, each about half the size of the
                 one before. Where that is not exact, as for inputs that are no multiple of 32
                 pixels, a level is interpolated to the size of its C, or cut to it after a
                 transposed convolution.
 
         Returns:
-            tuple[Tensor, ...]: P5..P2, coarse to fine, ``[B, channels, h, w]``.
+            P5..P2, coarse to fine, ``[B, channels, h, w]``.
 
         Raises:
             InputError: another number of maps or channels, or levels that are not half as large.
@@ -192,11 +192,11 @@ def cut(maps: Tensor, size: Sequence[int]) -> Tensor:
     where n is odd; the first pixels of both agree.
 
     Args:
-        maps (Tensor): ``[B, C, H, W]``.
-        size (Sequence[int]): height and width, at most ``(H, W)``.
+        maps: ``[B, C, H, W]``.
+        size: height and width, at most ``(H, W)``.
 
     Returns:
-        Tensor: ``[B, C, *size]``.
+        ``[B, C, *size]``.
 
     Raises:
         InputError: maps that are smaller.

@@ -81,7 +81,9 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         use_udp = self.test_cfg.get('use_udp')
         self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
 
-    def predict(self, inputs: Tensor, data_samples: Sequence[PoseDataSample]):
+    def predict(
+        self, inputs: Tensor, data_samples: Sequence[PoseDataSample]
+    ) -> list[PoseDataSample]:
         """Predict keypoints, with further looks at the images where ``test_cfg`` says so.
 
         Args:
@@ -90,7 +92,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
                 ``ori_shape``, ``input_center``, ``input_scale`` and ``input_size``.
 
         Returns:
-            list[PoseDataSample]: the samples, with ``pred_instances`` in image pixels.
+            The samples, with ``pred_instances`` in image pixels.
 
         Raises:
             InputError: an image that cannot be read again, or another number of keypoints than
