@@ -24,12 +24,12 @@ class Converted:
     """Weights in our names, with an account of every tensor.
 
     Attributes:
-        layout (str): name of the layout.
-        backbone (dict): config of the backbone that the weights fit.
-        state_dict (dict[str, Tensor]): the weights, ``backbone.`` before every name.
-        dropped (list[str]): tensors of the source that the target has no use for.
-        new (list[str]): tensors of the target that no source tensor was meant for, initialised.
-        counters (list[str]): batch-norm counters that the source lacks, set to 0.
+        layout: name of the layout.
+        backbone: config of the backbone that the weights fit.
+        state_dict: the weights, ``backbone.`` before every name.
+        dropped: tensors of the source that the target has no use for.
+        new: tensors of the target that no source tensor was meant for, initialised.
+        counters: batch-norm counters that the source lacks, set to 0.
     """
 
     layout: str

@@ -56,19 +56,19 @@ class Layout:
     """How one publication stores its networks.
 
     Attributes:
-        source (str): where the weights come from.
-        marker (str): name of a tensor that tells this layout from the others.
-        backbone (Callable): reads the config of our backbone from the tensors' shapes.
-        modules (Callable): from that config, all pairs of module names, those included that
+        source: where the weights come from.
+        marker: name of a tensor that tells this layout from the others.
+        backbone: reads the config of our backbone from the tensors' shapes.
+        modules: from that config, all pairs of module names, those included that
             ours has no counterpart of (``idle``).
-        data_preprocessor (dict): what the network was fed with, as a config.
-        configs (tuple[str, ...]): the project's configs for the published networks. The first fits
+        data_preprocessor: what the network was fed with, as a config.
+        configs: the project's configs for the published networks. The first fits
             any other of the layout once backbone and data_preprocessor are replaced.
-        idle (str): ending of the modules that are dropped where ours has no counterpart, such as
+        idle: ending of the modules that are dropped where ours has no counterpart, such as
             projections of blocks that need none, or a classifier. Defaults to '' (there are none).
-        options (tuple[str, ...]): what may be chosen of the backbone, other than what the
+        options: what may be chosen of the backbone, other than what the
             tensors' shapes say. Defaults to nothing.
-        notes (tuple[str, ...]): what else to know before using the weights.
+        notes: what else to know before using the weights.
     """
 
     source: str

@@ -26,13 +26,13 @@ class Bad:
     """A bad value.
 
     Attributes:
-        value (str): what the command line has in the slot; a file name is one in the folder that
+        value: what the command line has in the slot; a file name is one in the folder that
             ``make`` gets.
-        words (str): what the message has to say.
-        make (Callable, optional): ``make(path, good)`` writes the file; ``good`` is the path of
+        words: what the message has to say.
+        make: ``make(path, good)`` writes the file; ``good`` is the path of
             the good one.
-        file (str): name of the file where ``value`` is not one itself; stands in it for ``FILE``.
-        late (bool): shows at a run's end only, so that its work directory stays.
+        file: name of the file where ``value`` is not one itself; stands in it for ``FILE``.
+        late: shows at a run's end only, so that its work directory stays.
     """
 
     value: str
