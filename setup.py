@@ -16,6 +16,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['mspose_plugin', 'mspose_plugin.*']),
+    py_modules=['mspose_command'],
+    entry_points=dict(console_scripts=['mspose = mspose_command:main']),
     python_requires='>=3.11,<3.12',
     # Ranges that the test suite ran with; see README, "Install".
     install_requires=[

@@ -2,19 +2,15 @@
 
 import importlib.metadata
 import json
-import runpy
+import subprocess
 import sys
 
 import pytest
 import tiny_run
 
+from mspose_plugin.cli import check_env
+
 TOOL = tiny_run.REPOSITORY / 'tools/check_env.py'
-
-
-@pytest.fixture()
-def check_env():
-    """The tool's names."""
-    return runpy.run_path(str(TOOL))
 
 
 def test_one_screen_in_a_terminal(tmp_path):
@@ -86,14 +82,14 @@ def versions(monkeypatch):
         ('numpy', '1.26.4', 'numpy 1.26.4 is installed', "pip install 'numpy"),
     ],
 )
-def test_each_problem_comes_with_a_remedy(check_env, versions, name, version, problem, remedy):
+def test_each_problem_comes_with_a_remedy(versions, name, version, problem, remedy):
     versions[name] = version
-    found = {p: r for p, r in check_env['collect']()['problems']}
+    found = {p: r for p, r in check_env.collect()['problems']}
     match = [(p, r) for p, r in found.items() if p.startswith(problem)]
     assert len(match) == 1 and remedy in match[0][1], found
 
 
-def test_full_mmcv_and_headless_opencv_count(check_env, versions):
+def test_full_mmcv_and_headless_opencv_count(versions):
     versions.update(
         {
             'mmcv-lite': None,
@@ -102,14 +98,14 @@ def test_full_mmcv_and_headless_opencv_count(check_env, versions):
             'opencv-python-headless': '5.0.0.93',
         }
     )
-    report = check_env['collect']()
+    report = check_env.collect()
     assert not [p for p, _ in report['problems'] if 'mmcv' in p or 'opencv' in p]
     assert {'mmcv', 'opencv-python-headless'} <= report['packages'].keys()
     versions['mmcv'] = '2.2.0'
-    assert any('mmcv 2.2.0 is installed' in p for p, _ in check_env['collect']()['problems'])
+    assert any('mmcv 2.2.0 is installed' in p for p, _ in check_env.collect()['problems'])
 
 
-def test_plugin_not_installed(check_env, versions, monkeypatch):
+def test_plugin_not_installed(versions, monkeypatch):
     versions['mspose-plugin'] = None
     requires = importlib.metadata.requires
 
@@ -119,7 +115,7 @@ def test_plugin_not_installed(check_env, versions, monkeypatch):
         return requires(name)
 
     monkeypatch.setattr(importlib.metadata, 'requires', missing)
-    assert ('mspose-plugin is not installed', 'make setup') in check_env['collect']()['problems']
+    assert ('mspose-plugin is not installed', 'make setup') in check_env.collect()['problems']
 
 
 BROKEN = '''
@@ -150,9 +146,7 @@ runpy.run_path({!r}, run_name='__main__')
 )
 def test_runs_where_something_is_broken(tmp_path, code, problem, remedy):
     # the plugin is imported afresh, after the damage
-    forget = (
-        'for n in list(sys.modules):\n    if n.startswith("mspose_plugin"): del sys.modules[n]\n'
-    )
+    forget = 'for n in list(sys.modules):\n    if n.split(".")[0] == "mspose_plugin": del sys.modules[n]\n'
     script = tmp_path / 'broken.py'
     script.write_text(BROKEN.format(forget + code, str(TOOL)))
     done = tiny_run.run([script], tmp_path / 'cwd')
@@ -163,6 +157,9 @@ def test_runs_where_something_is_broken(tmp_path, code, problem, remedy):
 
 
 def test_does_not_import_the_plugin_by_itself():
-    before = set(sys.modules)
-    runpy.run_path(str(TOOL))
-    assert not {m for m in set(sys.modules) - before if m.startswith(('mspose', 'mmpose', 'torch'))}
+    code = (
+        'import mspose_command, sys; mspose_command._load_alone("check_env"); print(*sys.modules)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert 'mspose_command' in done.stdout.split()
+    assert not {'mspose_plugin', 'mmpose', 'torch'} & set(done.stdout.split())
