@@ -33,9 +33,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mspose_plugin.checkpoint import published, restricted_pickle
 from mspose_plugin.utils.errors import InputError
-
-TEMPORARY = '.{name}.{pid}.tmp'
-"""Name of an unfinished file; hidden, so that no reader takes it for the file itself."""
+from mspose_plugin.utils.files import TEMPORARY, write_atomically
 
 
 class BrokenCheckpointError(InputError):
@@ -306,29 +304,8 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes | memoryview, filepath: str | Path) -> None:
-        """Write bytes to ``filepath`` through a temporary file in the same folder."""
-        try:
-            self._put(obj, Path(os.path.realpath(filepath)))  # a link stays a link
-        except OSError as e:  # a full disk does not say of which file
-            if e.errno:
-                e.filename = e.filename or str(filepath)
-            raise
-
-    def _put(self, obj: bytes | memoryview, path: Path) -> None:
-        if path.exists() and not path.is_file():
-            super().put(obj, path)  # a device or a pipe; a folder is an error there
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(TEMPORARY.format(name=path.name, pid=os.getpid()))
-        try:
-            with open(temporary, 'wb') as f:
-                f.write(obj)
-                f.flush()
-                os.fsync(f.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        """Write bytes to ``filepath`` as :func:`write_atomically` does."""
+        write_atomically(filepath, obj)
 
     def put_text(self, obj: str, filepath: str | Path, encoding: str = 'utf-8') -> None:
         """Write text to ``filepath`` as :meth:`put` does."""

@@ -34,7 +34,7 @@ from mmpose.registry import DATASETS
 from mspose_plugin.datasets.flic_metainfo import FLIC_METAINFO
 from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.files import local_file, read_mat, require_folder
+from mspose_plugin.utils.files import check_folder, local_file, read_mat
 
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16]  # of examples.mat's 29, in FLIC_METAINFO's order
 MIRRORED = [3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10]
@@ -98,7 +98,7 @@ class FlicDataset(BaseCocoStyleDataset):
             raise InputError(
                 f'FlicDataset: ann_file {self.ann_file!r} is neither .mat nor .h5; {HELP}'
             )
-        require_folder(self.data_prefix.get('img', ''), 'FLIC image folder', HELP)
+        check_folder(self.data_prefix.get('img', ''), 'FLIC image folder', HELP)
         if self.observer_centric:
             joints = to_observer_centric(joints)
         visible = np.isfinite(joints).all(axis=2)

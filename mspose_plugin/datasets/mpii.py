@@ -27,7 +27,7 @@ from mmpose.structures.bbox import bbox_cs2xyxy
 from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
 from mspose_plugin.utils.checks import numbers
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.files import read_json, read_mat, require_folder
+from mspose_plugin.utils.files import check_folder, read_json, read_mat
 
 NUM_JOINTS = 16
 IMAGES_HELP = (
@@ -97,7 +97,7 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         anns = read_json(self.ann_file, 'MPII annotation file', ANN_HELP)
         check_annotations(self.ann_file, anns, need_joints=not self.test_mode)
         folder = self.data_prefix.get('img', '')
-        require_folder(folder, 'MPII image folder', f'{IMAGES_HELP}; {SYNTHETIC_HELP}')
+        check_folder(folder, 'MPII image folder', f'{IMAGES_HELP}; {SYNTHETIC_HELP}')
         nowhere = np.full((NUM_JOINTS, 2), -1.0), np.zeros(NUM_JOINTS, dtype=int)
         joints = np.array([ann.get('joints', nowhere[0]) for ann in anns], dtype=np.float64)
         visible = np.array([ann.get('joints_vis', nowhere[1]) for ann in anns])

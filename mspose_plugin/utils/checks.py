@@ -1,13 +1,15 @@
-"""Named checks of arguments: one line where they are called, one line for who gave the argument.
+"""Named argument checks: one line of code at the call, one line of message for the user.
 
-They stand where a value comes in (a config entry, an argument, a file); what is called from there
-trusts its callers.
+They belong where a value enters the package (a config entry, an argument, a file); code further
+inside trusts its callers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from mspose_plugin.utils.errors import InputError, said
 
 
 def check(condition: object, message: str) -> None:
-    """Refuse what does not hold.
+    """Raise an :class:`InputError` unless a condition holds.
 
     Args:
         condition: what has to be true.
@@ -30,13 +32,13 @@ def check(condition: object, message: str) -> None:
 
 
 def check_value(condition: object, name: str, value: object, expected: str) -> None:
-    """Refuse a value: ``name=value: expected ...``.
+    """Refuse a value with ``name=value: expected ...`` unless a condition holds.
 
     Args:
         condition: what has to be true.
         name: of the argument or config entry, such as ``'MLPEHead: sigmas'``.
         value: what was given.
-        expected: what would do.
+        expected: what is valid, in words.
 
     Raises:
         InputError: the condition does not hold.
@@ -46,12 +48,12 @@ def check_value(condition: object, name: str, value: object, expected: str) -> N
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
-    """Refuse a value that is none of the choices.
+    """Refuse a value that is not one of the choices.
 
     Args:
         name: of the argument or config entry.
         value: what was given.
-        choices: what would do.
+        choices: the valid values.
 
     Raises:
         InputError: another value.
@@ -60,8 +62,29 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
     check_value(value in choices, name, value, f'one of {", ".join(map(repr, choices))}')
 
 
+def check_number(
+    name: str, value: object, low: float = -inf, high: float = inf, whole: bool = False
+) -> None:
+    """Refuse a value that is not a number within limits.
+
+    Args:
+        name: of the argument or config entry.
+        value: what was given; NaN, booleans and text are never numbers.
+        low: the smallest valid number. Default: no limit.
+        high: the largest valid number. Default: no limit.
+        whole: only whole numbers are valid. Default: False.
+
+    Raises:
+        InputError: another value.
+    """
+    fits = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
+    kind = 'a whole number' if whole else 'a number'
+    limits = f' from {low:g} to {high:g}' if high < inf else f' of {low:g} or more'
+    check_value(fits and low <= value <= high, name, value, kind + limits * (low > -inf))
+
+
 def check_keys(name: str, value: object, known: Collection[str]) -> None:
-    """Refuse what is no dict, or has other keys.
+    """Refuse a value that is not a dict, or that has unknown keys.
 
     Args:
         name: of the argument or config entry.
@@ -69,19 +92,19 @@ def check_keys(name: str, value: object, known: Collection[str]) -> None:
         known: the keys that it may have.
 
     Raises:
-        InputError: no dict, or an unknown key.
+        InputError: not a dict, or an unknown key.
     """
     fits = isinstance(value, Mapping) and set(value) <= set(known)
     check_value(fits, name, value, f'a dict of {", ".join(known)}')
 
 
 def check_shapes(owner: str, **arrays: tuple[Any, str]) -> None:
-    """Refuse arrays whose shapes do not go together.
+    """Refuse arrays whose shapes do not match each other.
 
     Args:
-        owner: who takes them, for the message.
-        **arrays: name -> tensor or array (None: not given, passed over), and its axes, such as
-            ``'B K H W'``; an axis is a whole number, or a name that means one length in all.
+        owner: the function or file that they belong to, for the message.
+        **arrays: name -> tensor or array (None is skipped) and its axes, such as ``'B K H W'``.
+            An axis is a whole number, or a name that stands for the same length in all arrays.
 
     Raises:
         InputError: another number of axes, or two lengths for one name.
@@ -104,12 +127,14 @@ def check_shapes(owner: str, **arrays: tuple[Any, str]) -> None:
 
 
 @contextmanager
-def refused(message: str, *errors: type[Exception]) -> Iterator[None]:
+def refused(message: str, *errors: type[Exception], remedy: str = '') -> Iterator[None]:
     """Turn errors of another package into one line.
 
     Args:
-        message: what was being done, with the file or argument; what the error says follows.
-        *errors: which ones; all where none is given. An :class:`InputError` passes unchanged.
+        message: what was being done, with the file or argument; the error's own text follows.
+        *errors: the types of errors to turn; all if none is given. An :class:`InputError` passes
+            unchanged.
+        remedy: what to do about it. Default: nothing is said.
 
     Raises:
         InputError: one of the errors came.
@@ -119,11 +144,21 @@ def refused(message: str, *errors: type[Exception]) -> Iterator[None]:
     except InputError:
         raise
     except errors or Exception as e:  # noqa: B030
-        raise InputError(f'{message}: {said(e)}') from e
+        reason = getattr(e, 'strerror', None) or said(e)
+        raise InputError(f'{message}: {reason}' + f'; {remedy}' * bool(remedy)) from e
 
 
-def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
-    """Return ``value`` as finite float64 numbers of a shape (None: any length), or None."""
+def numbers(value: Any, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray | None:
+    """Return ``value`` as an array of numbers, or None if it is not one.
+
+    Args:
+        value: anything.
+        shape: the lengths of its axes; None stands for any length.
+        finite: refuse NaN and infinity. Default: True.
+
+    Returns:
+        ``[*shape]``, float64; or None.
+    """
     try:
         array = np.asarray(value)
     except ValueError:  # lists of different lengths
@@ -133,4 +168,5 @@ def numbers(value: Any, shape: tuple[int | None, ...]) -> np.ndarray | None:
         and array.ndim == len(shape)
         and all(want in (None, have) for want, have in zip(shape, array.shape, strict=True))
     )
-    return array.astype(np.float64) if fits and np.isfinite(array).all() else None
+    array = array.astype(np.float64) if fits else array
+    return array if fits and (not finite or np.isfinite(array).all()) else None

@@ -162,7 +162,7 @@ def lacking(key):
         (changed(scale='1.5'), 'person 1: scale'),
         (changed(center=None), 'person 1: center'),
         (lacking('joints'), 'person 2 lacks joints; .*only test sets may lack joints'),
-        ('[' * 100_000 + ']' * 100_000, 'nested too deeply'),
+        ('[' * 100_000 + ']' * 100_000, 'not JSON.*RecursionError'),
         (changed(image='person.jpg'), 'person.jpg'),
         (changed(image=7), 'image 7'),
         ([person(1, scale=-1.0)], 'none of the 1 persons'),
@@ -180,7 +180,7 @@ def test_unreadable_annotations(root, monkeypatch):
     with pytest.raises(InputError, match='ann.json.*not JSON in UTF-8'):
         build(root)
     monkeypatch.setattr(Path, 'read_text', lambda *_, **__: open('/proc/1/mem/x'))
-    with pytest.raises(InputError, match='ann.json.*cannot be read.*permissions') as e:
+    with pytest.raises(InputError, match='ann.json.*cannot be read.*Permission denied') as e:
         build(root)
     assert '\n' not in str(e.value)
     (root / 'ann.json').unlink()

@@ -4,10 +4,17 @@ import os
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
 
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.files import backend_of, check_writable_file, check_writable_folder
+from mspose_plugin.utils.files import (
+    backend_of,
+    check_writable_file,
+    check_writable_folder,
+    write_atomically,
+    write_json,
+)
 
 
 @pytest.fixture
@@ -65,3 +72,23 @@ def test_unknown_schemes():
         backend_of('abc://x')
     with pytest.raises(InputError, match='s3://x/y: .*petrel_client'):
         check_writable_folder('s3://x/y')
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path, link = tmp_path / 'new' / 'a.json', tmp_path / 'link'
+    write_json(path, dict(a=np.arange(2), b=np.float64(0.5)))
+    assert path.read_text() == '{"a": [0, 1], "b": 0.5}\n'
+    link.symlink_to(path)
+    write_atomically(link, b'new')
+    assert link.is_symlink() and path.read_bytes() == b'new'
+
+    def full(*args):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', full)
+    with pytest.raises(OSError) as e:
+        write_atomically(path, b'newer')
+    assert e.value.filename == str(path)
+    assert path.read_bytes() == b'new' and os.listdir(path.parent) == ['a.json']
+    with pytest.raises(IsADirectoryError):
+        write_atomically(tmp_path, b'')
