@@ -24,7 +24,6 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
-from reference_hourglass import Princeton
 from torch import Tensor
 
 import mspose_plugin  # noqa: F401  registers the components
@@ -32,6 +31,7 @@ from mspose_plugin.cli import common as cli
 from mspose_plugin.skeletons import GROUPS
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.reference_hourglass import Princeton
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPARE = {

@@ -18,7 +18,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
-from reference_hourglass import Bearpaw
+
+from mspose_plugin.utils.reference_hourglass import Bearpaw
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from mspose_plugin.checkpoint.convert import convert, detect, weights_of
 from mspose_plugin.checkpoint.layouts import LAYOUTS
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.utils.errors import InputError
-from tools.reference_hourglass import Bearpaw, Princeton, randomised
+from mspose_plugin.utils.reference_hourglass import Bearpaw, Princeton, randomised
 
 SMALL = dict(width=32, keypoints=5, depth=2)
 PUBLISHED = {'princeton': Princeton, 'bearpaw': Bearpaw}

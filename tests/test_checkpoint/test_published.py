@@ -19,7 +19,7 @@ from tiny_run import REPOSITORY, TEST, TRAIN, run, write_mpii
 from mspose_plugin.checkpoint import published
 from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.utils.errors import InputError
-from tools.reference_hourglass import Bearpaw, randomised
+from mspose_plugin.utils.reference_hourglass import Bearpaw, randomised
 
 CONFIGS = REPOSITORY / 'configs'
 NET = 'bearpaw_hg1'

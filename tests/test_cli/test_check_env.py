@@ -146,7 +146,7 @@ runpy.run_path({!r}, run_name='__main__')
 )
 def test_runs_where_something_is_broken(tmp_path, code, problem, remedy):
     # the plugin is imported afresh, after the damage
-    forget = 'for n in list(sys.modules):\n    if n.split(".")[0] == "mspose_plugin": del sys.modules[n]\n'
+    forget = '[sys.modules.pop(n) for n in [*sys.modules] if n.split(".")[0] == "mspose_plugin"]\n'
     script = tmp_path / 'broken.py'
     script.write_text(BROKEN.format(forget + code, str(TOOL)))
     done = tiny_run.run([script], tmp_path / 'cwd')

@@ -13,11 +13,11 @@ import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import get_mmcls_models
 from mmpose.registry import MODELS
-from reference_hourglass import Bearpaw
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
 from mspose_plugin.checkpoint.published import URLS
 from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.utils.reference_hourglass import Bearpaw
 
 ONE_EPOCH = REPOSITORY / 'tests/helpers/one_epoch.py'
 CONFIGS = REPOSITORY / 'configs'

@@ -11,7 +11,7 @@ from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.models.backbones import MultiScaleHourglass
 from mspose_plugin.models.backbones.multiscale_hourglass import Hourglass, Residual
 from mspose_plugin.utils.errors import InputError
-from tools.reference_hourglass import Bearpaw, Princeton, randomised
+from mspose_plugin.utils.reference_hourglass import Bearpaw, Princeton, randomised
 
 TINY = dict(num_keypoints=3, num_stacks=2, channels=16, depth=2, levels=(2, 1))
 
