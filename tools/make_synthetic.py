@@ -11,9 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mspose_plugin.cli import common as cli
-from mspose_plugin.synthetic.params import DIFFICULTIES, FRAMINGS
-from mspose_plugin.synthetic.writer import Recipe, write_dataset
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.synthetic import Recipe, write_dataset
+from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS
 
 MOST = 10_000_000
 """Images of a split; their list has to fit into memory."""
@@ -91,8 +90,6 @@ def main(argv: list[str] | None = None) -> None:
     start = time.monotonic()
     try:
         write_dataset(args.recipe, Path(args.out), args.workers, args.overwrite, progress)
-    except FileExistsError as error:
-        raise InputError(str(error)) from error
     except KeyboardInterrupt:
         print('\nstopped, nothing written', file=sys.stderr)
         sys.exit(130)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 
+from mspose_plugin.synthetic.appearance import sample_colors
 from mspose_plugin.synthetic.canvas import UNIT_CIRCLE, Canvas, capsules, shade
-from mspose_plugin.synthetic.looks import sample_colors
-from mspose_plugin.synthetic.params import Difficulty
+from mspose_plugin.synthetic.settings import Difficulty
 
 _TEXTURES = 14
 _TEXTURE_SIDE = 512
 
 
 def _texture(rng: np.random.Generator) -> np.ndarray:
-    """Paint one large cluttered picture, uint8 [512, 512, 3]."""
+    """Paint one large cluttered picture, uint8 ``[512, 512, 3]``."""
     side = _TEXTURE_SIDE
     coarse = sample_colors(rng, 32, 0.5).reshape(2, 4, 4, 3).astype(np.float32)
     picture, ground = (cv2.resize(c, (side, side), interpolation=cv2.INTER_CUBIC) for c in coarse)
@@ -25,7 +26,9 @@ def _texture(rng: np.random.Generator) -> np.ndarray:
         picture[line:] = ground[line:]
     for cells in (8, 32, 128):
         grain = rng.normal(0.0, 55.0 / np.sqrt(cells), (cells, cells, 1)).astype(np.float32)
-        picture += cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC)[..., None]
+        picture = (
+            picture + cv2.resize(grain, (side, side), interpolation=cv2.INTER_CUBIC)[..., None]
+        )
     canvas = Canvas(np.clip(picture, 0, 255).astype(np.uint8), np.zeros((side, side), np.uint16))
     for _ in range(int(rng.integers(16, 56))):
         draw_shape(canvas, rng, rng.uniform(0, side, 2), rng.uniform(10, 110))
@@ -57,12 +60,12 @@ def cut(rng: np.random.Generator, pool: list[np.ndarray], size: tuple[int, int])
     """Cut a background out of the pool at a random place, scale, flip and colouring.
 
     Args:
-        rng: Random generator.
-        pool: Pictures from `textures`.
-        size: Width and height in pixels.
+        rng: random generator.
+        pool: pictures from ``textures``.
+        size: width and height in pixels.
 
     Returns:
-        uint8 [H, W, 3].
+        uint8 ``[H, W, 3]``.
     """
     u = rng.random(8)
     picture = pool[int(u[0] * len(pool))]
@@ -77,7 +80,8 @@ def cut(rng: np.random.Generator, pool: list[np.ndarray], size: tuple[int, int])
         tint = sample_colors(rng, 1, 0.4)[0] * u[6]
         keep = 0.45 + 0.5 * u[7]
         piece = cv2.convertScaleAbs(piece, alpha=keep, beta=0.0)
-        piece = cv2.add(piece, (*((1.0 - keep) * tint).tolist(), 0.0))
+        faded: Any = (*((1.0 - keep) * tint).tolist(), 0.0)  # OpenCV's stubs lack scalars here
+        piece = cv2.add(piece, faded)
     return piece
 
 
@@ -87,11 +91,11 @@ def draw_shape(
     """Draw a box, pole, disc, limb-like capsule or plant.
 
     Args:
-        canvas: Where to draw.
-        rng: Random generator.
-        centre: Its middle in pixels, shape [2].
-        size: Its half extent in pixels.
-        part: Id for the mask, negative for none.
+        canvas: where to draw.
+        rng: random generator.
+        centre: its middle in pixels, ``[2]``.
+        size: its half extent in pixels.
+        part: id for the mask, negative for none.
     """
     u = rng.random(6)
     color, other = (tuple(c) for c in sample_colors(rng, 2, 0.65).tolist())
@@ -147,12 +151,12 @@ def expose(image: np.ndarray, rng: np.random.Generator, difficulty: Difficulty) 
     """Apply light, defocus and sensor noise.
 
     Args:
-        image: uint8 [H, W, 3].
-        rng: Random generator.
-        difficulty: Ranges of the effects.
+        image: uint8 ``[H, W, 3]``.
+        rng: random generator.
+        difficulty: ranges of the effects.
 
     Returns:
-        The exposed image, uint8 [H, W, 3].
+        The exposed image, uint8 ``[H, W, 3]``.
     """
     u = rng.random(8)
     height, width = image.shape[:2]
@@ -164,7 +168,8 @@ def expose(image: np.ndarray, rng: np.random.Generator, difficulty: Difficulty) 
         small = np.clip(100.0 * gain * field * tint, 0, 255).astype(np.uint8)
         image = cv2.multiply(image, cv2.resize(small, (width, height)), scale=0.01)
     else:
-        image = cv2.multiply(image, (*(gain * tint).tolist(), 0.0))
+        scalar: Any = (*(gain * tint).tolist(), 0.0)  # OpenCV's stubs lack scalars here
+        image = cv2.multiply(image, scalar)
     if u[2] < difficulty.blur:
         image = cv2.GaussianBlur(image, (0, 0), 0.5 + 0.7 * u[3])
     amount = difficulty.noise * u[4] / 32.0

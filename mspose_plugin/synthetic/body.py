@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mspose_plugin.synthetic.poses import Pose
+from mspose_plugin.synthetic.pose import Pose
 
 KEYPOINTS: tuple[str, ...] = (
     'nose', 'left_eye', 'right_eye', 'left_ear', 'right_ear',
@@ -58,12 +58,12 @@ _FACE = np.array(
 
 @dataclass(frozen=True)
 class Shape:
-    """Proportions of one body, in statures, in the order of `_PROPORTIONS`."""
+    """Proportions of one body, in statures, in the order of ``_PROPORTIONS``."""
 
     values: np.ndarray
 
     def __getattr__(self, name: str) -> float:
-        """Return the proportion called `name`."""
+        """Return the proportion called ``name``."""
         try:
             return float(self.values[_NAMES[name]])
         except KeyError:
@@ -75,12 +75,12 @@ class Body:
     """A posed body in the viewer's frame.
 
     Args:
-        points: Positions of `POINTS`, shape [P, 3], in statures.
-        pelvis: Axes (columns: left, up, forward) of the pelvis, shape [3, 3].
-        torso: Axes of the chest, shape [3, 3].
-        head: Axes of the head, shape [3, 3].
-        head_centre: Centre of the skull, shape [3].
-        shape: The proportions.
+        points: positions of ``POINTS``, ``[P, 3]``, in statures.
+        pelvis: axes (columns: left, up, forward) of the pelvis, ``[3, 3]``.
+        torso: axes of the chest, ``[3, 3]``.
+        head: axes of the head, ``[3, 3]``.
+        head_centre: centre of the skull, ``[3]``.
+        shape: the proportions.
     """
 
     points: np.ndarray
@@ -99,9 +99,9 @@ class Camera:
     """Weak perspective with a slight foreshortening.
 
     Args:
-        scale: Pixels per stature.
-        offset: Image position of the viewer frame's origin, shape [2], 0-based pixels.
-        distance: Distance of the camera in statures.
+        scale: pixels per stature.
+        offset: image position of the viewer frame's origin, ``[2]``, 0-based pixels.
+        distance: distance of the camera in statures.
     """
 
     scale: float
@@ -109,7 +109,7 @@ class Camera:
     distance: float = 6.0
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Project points [..., 3] in statures to 0-based pixels [..., 2]."""
+        """Project points ``[..., 3]`` in statures to 0-based pixels ``[..., 2]``."""
         gain = (self.scale * self.distance) * _FLIP
         return self.offset + points[..., :2] * (gain / (self.distance - points[..., 2:]))
 
@@ -124,10 +124,10 @@ def rotation(axis: int, degrees: np.ndarray) -> np.ndarray:
 
     Args:
         axis: 0, 1 or 2 for x, y or z.
-        degrees: Angles, any shape.
+        degrees: angles, any shape.
 
     Returns:
-        Rotation matrices of shape [*degrees.shape, 3, 3].
+        Rotation matrices of ``[*degrees.shape, 3, 3]``.
     """
     angle = np.deg2rad(degrees)
     i, j = (axis + 1) % 3, (axis + 2) % 3
@@ -147,8 +147,8 @@ def pose_body(shape: Shape, pose: Pose) -> Body:
     """Place all points of a body by forward kinematics.
 
     Args:
-        shape: Proportions.
-        pose: Joint angles.
+        shape: proportions.
+        pose: joint angles.
 
     Returns:
         The body, its pelvis in the origin.

@@ -23,8 +23,8 @@ class Canvas:
     """An image under construction and who owns each of its pixels.
 
     Args:
-        image: Colours, uint8 [H, W, 3] in BGR.
-        ids: 0 for background, 1 for occluding objects, else a person's part, uint16 [H, W].
+        image: colours, uint8 ``[H, W, 3]`` in BGR.
+        ids: 0 for background, 1 for occluding objects, else a person's part, uint16 ``[H, W]``.
     """
 
     image: np.ndarray
@@ -34,14 +34,14 @@ class Canvas:
         """Fill a polygon.
 
         Args:
-            polygon: Corners [V, 2] in 0-based pixels; any outline whose rows are single spans.
+            polygon: corners ``[V, 2]`` in 0-based pixels; any outline whose rows are single spans.
             color: BGR.
-            part: Id to write into the mask; negative leaves the mask alone.
+            part: id to write into the mask; negative leaves the mask alone.
         """
         self.fill_fixed(fixed_point(polygon), color, part)
 
     def fill_fixed(self, fixed: np.ndarray, color: Color, part: int = -1) -> None:
-        """Fill a polygon of fixed-point corners (see `fixed_point` and `fill`)."""
+        """Fill a polygon of fixed-point corners (see ``fixed_point`` and ``fill``)."""
         cv2.fillConvexPoly(self.image, fixed, color, cv2.LINE_AA, _SHIFT)
         if part >= 0:
             self.claim(fixed, part)
@@ -51,7 +51,7 @@ class Canvas:
         cv2.fillConvexPoly(self.ids, fixed, part, cv2.LINE_8, _SHIFT)
 
     def disc(self, centre: np.ndarray, radius: float, color: Color, part: int = -1) -> None:
-        """Fill a disc (see `fill`)."""
+        """Fill a disc (see ``fill``)."""
         self.fill(centre + radius * UNIT_CIRCLE, color, part)
 
     def line(self, points: np.ndarray, color: Color, width: float) -> None:
@@ -69,13 +69,13 @@ def capsules(a: np.ndarray, b: np.ndarray, ra: np.ndarray, rb: np.ndarray) -> np
     """Outline segments that taper from one round end to the other.
 
     Args:
-        a: First ends [N, 2] in pixels.
-        b: Second ends [N, 2] in pixels.
-        ra: Radii at the first ends [N] in pixels.
-        rb: Radii at the second ends [N] in pixels.
+        a: first ends ``[N, 2]`` in pixels.
+        b: second ends ``[N, 2]`` in pixels.
+        ra: radii at the first ends ``[N]`` in pixels.
+        rb: radii at the second ends ``[N]`` in pixels.
 
     Returns:
-        Polygons of shape [N, 16, 2]; corners `SIDES` bound the straight part.
+        Polygons of ``[N, 16, 2]``; corners ``SIDES`` bound the straight part.
     """
     d = b - a
     angle = np.arctan2(d[:, 1], d[:, 0])[:, None]
@@ -91,7 +91,7 @@ def capsules(a: np.ndarray, b: np.ndarray, ra: np.ndarray, rb: np.ndarray) -> np
 
 
 def hull(points: np.ndarray) -> np.ndarray:
-    """Return the convex hull [V, 2] of points [N, 2], float or fixed point."""
+    """Return the convex hull ``[V, 2]`` of points ``[N, 2]``, float or fixed point."""
     return cv2.convexHull(points if points.dtype == np.int32 else points.astype(np.float32))[:, 0]
 
 

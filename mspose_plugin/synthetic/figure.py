@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mspose_plugin.synthetic.appearance import Appearance
 from mspose_plugin.synthetic.body import INDEX, Body, Camera
 from mspose_plugin.synthetic.canvas import SIDES, Canvas, Color, capsules, fixed_point, hull, shade
 from mspose_plugin.synthetic.head import Head
-from mspose_plugin.synthetic.looks import Look
 from mspose_plugin.synthetic.torso import Torso
 
 # Parts of the id mask: a person's pixels carry PART_STRIDE * (person + 1) + part.
@@ -49,17 +49,19 @@ _ROUNDED = [r[1] not in ('hand', 'foot') for r in _ROWS]  # with a highlight alo
 _PART = [PART[f'{r[0]}_{r[1]}'] for r in _ROWS]
 
 
-def _garments(look: Look) -> dict[str, tuple[Color, float]]:
+def _garments(appearance: Appearance) -> dict[str, tuple[Color, float]]:
     """Return the colour and the covered fraction of each garment slot."""
-    leg_cover = {'trousers': (1.0, 1.0), 'shorts': (0.75, 0.0), 'skirt': (0.0, 0.0)}[look.legwear]
-    sleeve = look.extra if look.chest == 'jacket' else look.shirt
+    leg_cover = {'trousers': (1.0, 1.0), 'shorts': (0.75, 0.0), 'skirt': (0.0, 0.0)}[
+        appearance.legwear
+    ]
+    sleeve = appearance.extra if appearance.chest == 'jacket' else appearance.shirt
     return {
-        'skin': (look.skin, 1.0),
-        'sleeve': (sleeve, min(look.sleeve, 1.0)),
-        'cuff': (sleeve, 0.93 * max(look.sleeve - 1.0, 0.0)),
-        'thigh': (look.legs, leg_cover[0]),
-        'shin': (look.legs, leg_cover[1]),
-        'shoe': (look.shoes, 1.0),
+        'skin': (appearance.skin, 1.0),
+        'sleeve': (sleeve, min(appearance.sleeve, 1.0)),
+        'cuff': (sleeve, 0.93 * max(appearance.sleeve - 1.0, 0.0)),
+        'thigh': (appearance.legs, leg_cover[0]),
+        'shin': (appearance.legs, leg_cover[1]),
+        'shoe': (appearance.shoes, 1.0),
     }
 
 
@@ -67,40 +69,40 @@ def draw_figure(
     canvas: Canvas,
     body: Body,
     camera: Camera,
-    look: Look,
+    appearance: Appearance,
     person: int,
     light: np.ndarray,
 ) -> None:
     """Draw a person, far parts first, into the image and the id mask.
 
     Args:
-        canvas: Image and id mask to draw into.
-        body: The posed body.
-        camera: Projection to pixels.
-        look: The appearance.
-        person: Index of the person, from 0.
-        light: Direction to the light in the image plane, shape [2], at most 1 long.
+        canvas: image and id mask to draw into.
+        body: the posed body.
+        camera: projection to pixels.
+        appearance: the appearance.
+        person: index of the person, from 0.
+        light: direction to the light in the image plane, ``[2]``, at most 1 long.
     """
     base = PART_STRIDE * (person + 1)
     strokes: list[tuple[float, Callable[[], None]]] = _limb_strokes(
-        canvas, body, camera, look, base, light
+        canvas, body, camera, appearance, base, light
     )
-    torso = Torso(body, camera, look, base, light)
+    torso = Torso(body, camera, appearance, base, light)
     strokes += torso.strokes(canvas)
 
     depth = body.head_centre[2]
-    head = Head(body, camera, look, base + PART['head'], 1.0 + 0.25 * min(depth, 0.0))
+    head = Head(body, camera, appearance, base + PART['head'], 1.0 + 0.25 * min(depth, 0.0))
     strokes.append((depth + 0.03, lambda: head.draw(canvas)))
-    if look.hairstyle == 'long':
+    if appearance.hairstyle == 'long':
         strokes.append((depth - 0.1 * body.head[2, 2], lambda: _long_hair(canvas, head, base)))
     for _, stroke in sorted(strokes, key=lambda s: s[0]):
         stroke()
 
 
 def _limb_strokes(
-    canvas: Canvas, body: Body, camera: Camera, look: Look, base: int, light: np.ndarray
+    canvas: Canvas, body: Body, camera: Camera, appearance: Appearance, base: int, light: np.ndarray
 ) -> list[tuple[float, Callable[[], None]]]:
-    garments = _garments(look)
+    garments = _garments(appearance)
     cover = np.array([garments[slot][1] for slot in _SLOTS])
     cover[_SKIN] *= cover[_CLOTH] < 1.0  # what cloth covers entirely need not be drawn
     rows = np.flatnonzero(cover)
@@ -153,6 +155,6 @@ def _long_hair(canvas: Canvas, head: Head, base: int) -> None:
             [0, -1.2, -1.0],
         ]
     )
-    color = shade(head.look.hair, head.light)
+    color = shade(head.appearance.hair, head.light)
     canvas.fill(hull(head.place(1.06 * lock)), shade(color, 0.6), base + PART['hair'])
     canvas.fill(hull(head.place(lock)), shade(color, 0.88))

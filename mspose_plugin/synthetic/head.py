@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from mspose_plugin.synthetic.appearance import Appearance
 from mspose_plugin.synthetic.body import HEAD_RADII, Body, Camera
 from mspose_plugin.synthetic.canvas import UNIT_CIRCLE, Canvas, hull, shade
-from mspose_plugin.synthetic.looks import Look
 
 
 def _great_circle(pole: np.ndarray) -> np.ndarray:
-    """Return points [20, 3] of the unit sphere a right angle away from a unit vector [3]."""
+    """Return the unit circle ``[20, 3]`` at right angles to a unit vector ``[3]``."""
     x, y, z = pole.tolist()
     u = np.array([z, 0.0, -x]) if abs(y) < 0.9 else np.array([0.0, z, -y])
     u /= np.sqrt(u @ u)
@@ -43,15 +43,17 @@ class Head:
     """One head, ready to be drawn.
 
     Args:
-        body: The posed body.
-        camera: Projection to pixels.
-        look: Colours and style.
-        part: Id of the head in the mask.
-        light: Brightness factor of the whole head.
+        body: the posed body.
+        camera: projection to pixels.
+        appearance: colours and style.
+        part: id of the head in the mask.
+        light: brightness factor of the whole head.
     """
 
-    def __init__(self, body: Body, camera: Camera, look: Look, part: int, light: float) -> None:
-        self.look, self.part, self.light = look, part, light
+    def __init__(
+        self, body: Body, camera: Camera, appearance: Appearance, part: int, light: float
+    ) -> None:
+        self.appearance, self.part, self.light = appearance, part, light
         self.length = body.shape.head * camera.scale  # pixels
         # linear map from the head's unit sphere to pixels
         self.axes = (body.head * (HEAD_RADII * body.shape.head)).T
@@ -61,22 +63,22 @@ class Head:
         self.limb = _great_circle(self.view)  # the sphere's silhouette
 
     def place(self, points: np.ndarray) -> np.ndarray:
-        """Project points [N, 3] given on the unit sphere to pixels [N, 2]."""
+        """Project points ``[N, 3]`` given on the unit sphere to pixels ``[N, 2]``."""
         return self.camera.project(self.centre3 + points @ self.axes)
 
     def outline(self, factor: float = 1.0) -> np.ndarray:
-        """Return the silhouette [20, 2] of the skull, enlarged by a factor."""
+        """Return the silhouette ``[20, 2]`` of the skull, enlarged by a factor."""
         return self.place(factor * self.limb)
 
     def cap(self, cap: _Cap, factor: float = 1.0) -> np.ndarray | None:
         """Return the visible part of a spherical cap.
 
         Args:
-            cap: The cap.
-            factor: Size of the sphere.
+            cap: the cap.
+            factor: size of the sphere.
 
         Returns:
-            A convex polygon [V, 2] in pixels, or None if it is turned away.
+            A convex polygon ``[V, 2]`` in pixels, or None if it is turned away.
         """
         rim, limb = cap.rim, self.limb
         kept = np.concatenate([rim[rim @ self.view > 0.0], limb[limb @ cap.pole > cap.cosine]])
@@ -88,12 +90,12 @@ class Head:
 
     def draw(self, canvas: Canvas) -> None:
         """Draw skull, hair and, where it is seen, the face."""
-        look, part = self.look, self.part
-        skin, hair = shade(look.skin, self.light), shade(look.hair, self.light)
-        bald = look.hairstyle == 'bald'
+        appearance, part = self.appearance, self.part
+        skin, hair = shade(appearance.skin, self.light), shade(appearance.hair, self.light)
+        bald = appearance.hairstyle == 'bald'
         scalp = skin if bald else hair
         canvas.fill(self.outline(1.09), shade(scalp, 0.62), part)
-        if look.hairstyle == 'bun':
+        if appearance.hairstyle == 'bun':
             knot = self.place(np.array([[0.0, 0.75, -0.85]]))[0]
             canvas.disc(knot, 0.17 * self.length, shade(hair, 0.7), part)
             canvas.disc(knot, 0.145 * self.length, hair, part)
@@ -102,25 +104,25 @@ class Head:
         face = self.cap(_BALD_FACE if bald else _FACE)
         if face is not None:
             canvas.fill(face, skin, part)
-        if look.beard:
+        if appearance.beard:
             beard = self.cap(_BEARD, 1.02)
             if beard is not None:
                 canvas.fill(beard, shade(hair, 0.9), part)
         self._features(canvas, skin)
-        if look.hairstyle == 'cap':
+        if appearance.hairstyle == 'cap':
             self._cap(canvas)
 
     def _ears(self, canvas: Canvas, skin: tuple) -> None:
         for side in (1.0, -1.0):
             ear = np.array([1.0 * side, -0.02, -0.05])
-            if self.facing(ear) > -0.25 and self.look.hairstyle != 'long':
+            if self.facing(ear) > -0.25 and self.appearance.hairstyle != 'long':
                 spot = self.place(1.04 * ear[None])[0]
                 canvas.disc(spot, 0.085 * self.length, shade(skin, 0.72), self.part)
                 canvas.disc(spot, 0.06 * self.length, shade(skin, 0.95))
 
     def _features(self, canvas: Canvas, skin: tuple) -> None:
         size = self.length
-        brow = shade(self.look.hair if self.look.hairstyle != 'bald' else skin, 0.5)
+        brow = shade(self.appearance.hair if self.appearance.hairstyle != 'bald' else skin, 0.5)
         for side in (1.0, -1.0):
             eye = np.array([0.36 * side, 0.13, 0.92])
             cosine = self.facing(eye)
@@ -133,7 +135,7 @@ class Head:
             canvas.disc(spot, 0.038 * size, (35.0, 30.0, 30.0))
             arch = eye + np.array([[-0.2, 0.22, 0.0], [0.0, 0.28, 0.02], [0.2, 0.22, 0.0]])
             canvas.line(self.place(arch), brow, 0.028 * size)
-            if self.look.glasses:
+            if self.appearance.glasses:
                 ring = spot + UNIT_CIRCLE @ (across[:2] * [[0.26], [0.19]])
                 canvas.line(np.concatenate([ring, ring[:1]]), (30.0, 30.0, 30.0), 0.022 * size)
         nose = np.array([0.0, -0.12, 1.0])
@@ -144,7 +146,7 @@ class Head:
             canvas.line(self.place(mouth), shade((70.0, 60.0, 150.0), self.light), 0.035 * size)
 
     def _cap(self, canvas: Canvas) -> None:
-        color = shade(self.look.extra, self.light)
+        color = shade(self.appearance.extra, self.light)
         crown = self.cap(_CROWN, 1.12)
         towards = self.facing(np.array([0.0, 0.0, 1.0]))
         parts = [(crown, 1.0), (hull(self.place(_VISOR)), 0.75)]

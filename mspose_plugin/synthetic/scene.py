@@ -1,4 +1,4 @@
-"""Composes a scene: background, people, neighbours, occluding objects, light."""
+"""A scene: background, people, neighbours, occluding objects, light."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import cv2
 import numpy as np
 
 from mspose_plugin.synthetic import background
+from mspose_plugin.synthetic.appearance import Appearance, sample_appearance
 from mspose_plugin.synthetic.body import KEYPOINTS, Body, Camera, pose_body, sample_shape
 from mspose_plugin.synthetic.canvas import Canvas
 from mspose_plugin.synthetic.figure import PART, PART_STRIDE, draw_figure
-from mspose_plugin.synthetic.looks import Look, sample_look
-from mspose_plugin.synthetic.params import DIFFICULTIES, FRAMINGS, Difficulty, Framing
-from mspose_plugin.synthetic.poses import sample_heading, sample_pose
+from mspose_plugin.synthetic.pose import sample_heading, sample_pose
+from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS, Difficulty, Framing
+from mspose_plugin.utils.checks import check_value
 
 _K = len(KEYPOINTS)
 OCCLUDER = 1  # id of occluding objects in the mask
 
 
 def _carriers() -> np.ndarray:
-    """Return which part of a person carries which keypoint, bool [K, PART_STRIDE]."""
+    """Return which part of a person carries which keypoint, bool ``[K, PART_STRIDE]``."""
     table = np.zeros((_K, PART_STRIDE), bool)
     parts = {
         'shoulder': ('upper_arm', 'torso', 'backpack'),
@@ -53,14 +54,14 @@ class Person:
     """One person of a scene.
 
     Args:
-        index: Its pixels in the id mask are those with `ids // PART_STRIDE == index + 1`.
-        keypoints: Positions of `KEYPOINTS`, shape [K, 2], 0-based pixels, also outside the image.
-        inside: Whether a keypoint lies in the image, bool [K].
-        visible: Whether it lies in the image and nothing covers it, bool [K].
-        stature: Height when standing, in pixels.
-        head_length: Distance from upper neck to head top, not foreshortened, in pixels.
-        heading: Degrees; 0 faces the camera, 90 looks to the image's right.
-        neighbour: Whether the person is only there to crowd another one.
+        index: its pixels in the id mask are those with ``ids // PART_STRIDE == index + 1``.
+        keypoints: positions of ``KEYPOINTS``, ``[K, 2]``, 0-based pixels, also outside the image.
+        inside: whether a keypoint lies in the image, bool ``[K]``.
+        visible: whether it lies in the image and nothing covers it, bool ``[K]``.
+        stature: height when standing, in pixels.
+        head_length: distance from upper neck to head top, not foreshortened, in pixels.
+        heading: degrees; 0 faces the camera, 90 looks to the image's right.
+        neighbour: whether the person is only there to crowd another one.
     """
 
     index: int
@@ -78,10 +79,10 @@ class Scene:
     """A picture and what it shows.
 
     Args:
-        image: uint8 [H, W, 3] in BGR.
-        ids: Owner of each pixel: 0 background, 1 occluding object, else a person's part (see
-            `Person.index`), uint16 [H, W].
-        people: The people; those placed on purpose come first.
+        image: uint8 ``[H, W, 3]`` in BGR.
+        ids: owner of each pixel: 0 background, 1 occluding object, else a person's part (see
+            ``Person.index``), uint16 ``[H, W]``.
+        people: the people; those placed on purpose come first.
     """
 
     image: np.ndarray
@@ -89,32 +90,34 @@ class Scene:
     people: list[Person]
 
     def silhouette(self, person: Person) -> np.ndarray:
-        """Return the visible pixels of a person, bool [H, W]."""
+        """Return the visible pixels of a person, bool ``[H, W]``."""
         return self.ids // PART_STRIDE == person.index + 1
 
 
 @dataclass(frozen=True)
-class _Actor:
+class _SampledPerson:
+    """Who will be drawn where; a greater ``layer`` is nearer to the camera."""
+
     body: Body
     camera: Camera
-    look: Look
+    appearance: Appearance
     heading: float
     layer: float
     neighbour: bool
 
 
-def _cast(
+def _sample_people(
     rng: np.random.Generator,
     framing: Framing,
     difficulty: Difficulty,
     size: tuple[int, int],
     mean: np.ndarray,
-) -> list[_Actor]:
-    """Invent the people of a scene and where they stand."""
+) -> list[_SampledPerson]:
+    """Draw the people of a scene at random, and where they stand."""
     width, height = size
     count = int(rng.integers(framing.people[0], framing.people[1] + 1))
-    light_ratio = framing.stature[1] / framing.stature[0]
-    actors: list[_Actor] = []
+    stature_ratio = framing.stature[1] / framing.stature[0]
+    sampled: list[_SampledPerson] = []
 
     def add(centre: np.ndarray, scale: float, layer: float, neighbour: bool) -> None:
         heading = sample_heading(rng, framing.facing, framing.freedom * difficulty.side_on)
@@ -124,12 +127,12 @@ def _cast(
         shown = body.points if framing.legs else body.points[[5, 6, 11, 12, 18, 19, 20]]
         middle = 0.5 * (shown[:, :2].min(axis=0) + shown[:, :2].max(axis=0))
         camera = Camera(scale, centre - scale * middle * (1.0, -1.0))
-        look = sample_look(rng, mean, difficulty.contrast)
-        actors.append(_Actor(body, camera, look, heading, layer, neighbour))
+        appearance = sample_appearance(rng, mean, difficulty.contrast)
+        sampled.append(_SampledPerson(body, camera, appearance, heading, layer, neighbour))
 
     for i in range(count):
         u = rng.uniform(-1.0, 1.0, 3)
-        scale = height * framing.stature[0] * light_ratio ** (0.5 + 0.5 * u[0])
+        scale = height * framing.stature[0] * stature_ratio ** (0.5 + 0.5 * u[0])
         spread = np.array(framing.spread)
         if count > 1:  # side by side, so that nobody hides another one entirely
             u[1] = np.clip(-1.0 + (2.0 * i + 1.0 + 0.6 * u[1]) / count, -1.0, 1.0)
@@ -137,25 +140,25 @@ def _cast(
         if rng.random() < framing.cropped:
             centre += rng.uniform((-0.2, 0.0), (0.2, 0.4)) * (width, height)
         add(centre, scale, scale, False)
-    for actor in actors[:count]:
+    for one in sampled[:count]:
         u = rng.random(5)
         if u[0] >= difficulty.neighbour:
             continue
         low, high = difficulty.neighbour_distance
-        scale = actor.camera.scale * (0.85 + 0.3 * u[1])
+        scale = one.camera.scale * (0.85 + 0.3 * u[1])
         side = 1.0 if u[2] < 0.5 else -1.0
         shift = np.array([side * (low + (high - low) * u[3]), 0.08 * (u[4] - 0.5)]) * scale
         in_front = rng.random() < difficulty.neighbour_in_front
-        middle = actor.camera.project(actor.body.points[[17, 18]]).mean(axis=0)
-        add(middle + shift, scale, actor.layer + (0.5 if in_front else -0.5), True)
-    return actors
+        middle = one.camera.project(one.body.points[[17, 18]]).mean(axis=0)
+        add(middle + shift, scale, one.layer + (0.5 if in_front else -0.5), True)
+    return sampled
 
 
-def _observe(actor: _Actor, index: int, ids: np.ndarray) -> Person:
+def _annotate(sampled: _SampledPerson, index: int, ids: np.ndarray) -> Person:
     """Find out which keypoints of a drawn person can be seen."""
     height, width = ids.shape
-    points = actor.body.points[:_K]
-    keypoints = actor.camera.project(points)
+    points = sampled.body.points[:_K]
+    keypoints = sampled.camera.project(points)
     pixel = np.rint(keypoints).astype(int)
     inside = ((pixel >= 0) & (pixel < (width, height))).all(axis=1)
     x, y = np.where(inside[:, None], pixel, 0).T
@@ -163,19 +166,19 @@ def _observe(actor: _Actor, index: int, ids: np.ndarray) -> Person:
     own = owner // PART_STRIDE == index + 1
     visible = inside & own & _CARRIED_BY[np.arange(_K), owner % PART_STRIDE]
     # what lies on the far side of the head or the trunk is hidden by the person's own body
-    head, trunk = actor.body.head_centre[2], 0.5 * (points[17, 2] + points[18, 2])
+    head, trunk = sampled.body.head_centre[2], 0.5 * (points[17, 2] + points[18, 2])
     axis = np.where(np.arange(_K) < 5, head - 0.02, trunk - 0.06)
     visible[_SURFACE] &= (points[:, 2] > axis)[_SURFACE]
-    scale = actor.camera.scale
+    scale = sampled.camera.scale
     return Person(
         index=index,
         keypoints=keypoints,
         inside=inside,
         visible=visible,
         stature=scale,
-        head_length=scale * actor.body.shape.head,
-        heading=actor.heading,
-        neighbour=actor.neighbour,
+        head_length=scale * sampled.body.shape.head,
+        heading=sampled.heading,
+        neighbour=sampled.neighbour,
     )
 
 
@@ -189,21 +192,17 @@ def render_scene(
     """Render people on a cluttered background.
 
     Args:
-        rng: Random generator; the scene is a function of its state and the other arguments.
-        framing: How many people, how large and where.
-        difficulty: Clutter, crowding, occlusion, light.
-        size: Width and height in pixels; default that of the framing.
-        pool: Seed of the pictures that backgrounds are cut from (painted once per process).
-
-    Returns:
-        The scene.
+        rng: random generator; the scene is a function of its state and the other arguments.
+        framing: how many people, how large and where.
+        difficulty: clutter, crowding, occlusion, light.
+        size: width and height in pixels, 32 or more. Default: those of the framing.
+        pool: seed of the pictures that backgrounds are cut from (painted once per process).
 
     Raises:
-        ValueError: If the size is below 32 pixels.
+        InputError: a smaller size.
     """
     width, height = size = size or framing.size
-    if min(size) < 32:
-        raise ValueError(f'size must be at least 32 pixels, got {width}x{height}')
+    check_value(min(size) >= 32, 'size', size, 'at least 32 pixels')
     image = background.cut(rng, background.textures(pool), size)
     canvas = Canvas(image, np.zeros((height, width), np.uint16))
     clutter = rng.random((int(rng.integers(difficulty.clutter[0], difficulty.clutter[1] + 1)), 3))
@@ -213,14 +212,14 @@ def render_scene(
     angle = rng.uniform(0.0, 2.0 * np.pi)
     light = 0.8 * np.array([np.cos(angle), np.sin(angle)])
 
-    actors = _cast(rng, framing, difficulty, size, mean)
-    for index in sorted(range(len(actors)), key=lambda i: actors[i].layer):
-        actor = actors[index]
-        draw_figure(canvas, actor.body, actor.camera, actor.look, index, light)
-        if not actor.neighbour and rng.random() < difficulty.occluder:
-            joint = actor.body.points[int(rng.integers(5, 17))]
-            extent = rng.uniform(*difficulty.occluder_size) * actor.camera.scale
-            spot = actor.camera.project(joint) + rng.normal(0.0, 0.7 * extent, 2)
+    sampled = _sample_people(rng, framing, difficulty, size, mean)
+    for index in sorted(range(len(sampled)), key=lambda i: sampled[i].layer):
+        one = sampled[index]
+        draw_figure(canvas, one.body, one.camera, one.appearance, index, light)
+        if not one.neighbour and rng.random() < difficulty.occluder:
+            joint = one.body.points[int(rng.integers(5, 17))]
+            extent = rng.uniform(*difficulty.occluder_size) * one.camera.scale
+            spot = one.camera.project(joint) + rng.normal(0.0, 0.7 * extent, 2)
             background.draw_shape(canvas, rng, spot, extent, OCCLUDER)
-    people = [_observe(actor, index, canvas.ids) for index, actor in enumerate(actors)]
+    people = [_annotate(one, index, canvas.ids) for index, one in enumerate(sampled)]
     return Scene(background.expose(canvas.image, rng, difficulty), canvas.ids, people)

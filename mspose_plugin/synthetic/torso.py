@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mspose_plugin.synthetic.appearance import Appearance
 from mspose_plugin.synthetic.body import Body, Camera
 from mspose_plugin.synthetic.canvas import Canvas, Color, fixed_point, hull, shade
-from mspose_plugin.synthetic.looks import Look
 
 _LEVELS = 33
 _V = np.linspace(-0.16, 1.07, _LEVELS)  # height: 0 at the hips, 1 at the shoulders
@@ -26,17 +26,23 @@ class Torso:
     """One trunk, ready to be drawn.
 
     Args:
-        body: The posed body.
-        camera: Projection to pixels.
-        look: Colours, patterns and what the chest and the back carry.
-        base: Id of the person's torso in the mask; its other parts follow.
-        light: Direction to the light in the image plane, shape [2].
+        body: the posed body.
+        camera: projection to pixels.
+        appearance: colours, patterns and what the chest and the back carry.
+        base: id of the person's torso in the mask; its other parts follow.
+        light: direction to the light in the image plane, ``[2]``.
     """
 
     def __init__(
-        self, body: Body, camera: Camera, look: Look, base: int, light: np.ndarray
+        self, body: Body, camera: Camera, appearance: Appearance, base: int, light: np.ndarray
     ) -> None:
-        self.body, self.camera, self.look, self.base, self.light = body, camera, look, base, light
+        self.body, self.camera, self.appearance, self.base, self.light = (
+            body,
+            camera,
+            appearance,
+            base,
+            light,
+        )
         shape = body.shape
         up = _V[:, None]
         mix = np.clip(up, 0.0, 1.0)
@@ -60,12 +66,12 @@ class Torso:
         """Project points of the surface to pixels.
 
         Args:
-            v: Heights, 0 at the hips and 1 at the shoulders.
-            phi: Angles about the spine, 0 in front and rising to the person's left, as `v`.
-            lift: Factor on the distance from the spine.
+            v: heights, 0 at the hips and 1 at the shoulders.
+            phi: angles about the spine, 0 in front and rising to the person's left, as ``v``.
+            lift: factor on the distance from the spine.
 
         Returns:
-            Pixels [N, 2].
+            Pixels ``[N, 2]``.
         """
         level = np.rint((v - _V[0]) * ((_LEVELS - 1) / (_V[-1] - _V[0]))).astype(int)
         ring = np.sin(phi)[:, None] * self.across[level] + np.cos(phi)[:, None] * self.deep[level]
@@ -84,13 +90,13 @@ class Torso:
         """Fill the visible part of a piece of the surface.
 
         Args:
-            canvas: Where to draw.
+            canvas: where to draw.
             color: BGR.
-            height: Lower and upper height.
-            middle: Angle of its middle about the spine.
-            half: Half its angular width, or that width at the bottom and the top.
-            lift: Factor on the distance from the spine.
-            part: Id for the mask, negative for none.
+            height: lower and upper height.
+            middle: angle of its middle about the spine.
+            half: half its angular width, or that width at the bottom and the top.
+            lift: factor on the distance from the spine.
+            part: id for the mask, negative for none.
         """
         bottom, top = half if isinstance(half, tuple) else (half, half)
         offset = (middle - self.seen + np.pi) % (2.0 * np.pi) - np.pi
@@ -107,19 +113,19 @@ class Torso:
         pieces = [(self.depth, lambda: self._trunk(canvas))]
         collar = 0.004 if self.front > -0.1 else -0.004
         pieces.append((self.depth + collar, lambda: self._neck(canvas)))
-        if self.look.back == 'backpack':
+        if self.appearance.back == 'backpack':
             behind = self.depth - np.copysign(0.05, self.front)
             pieces.append((behind, lambda: self._backpack(canvas)))
-        if self.look.legwear == 'skirt':
+        if self.appearance.legwear == 'skirt':
             knees = self.body.points[[11, 12, 13, 14], 2]
             pieces.append((float(knees.max()) + 0.03, lambda: self._skirt(canvas)))
         return pieces
 
     def _trunk(self, canvas: Canvas) -> None:
-        look = self.look
-        coat = look.extra if look.chest == 'jacket' else look.shirt
+        appearance = self.appearance
+        coat = appearance.extra if appearance.chest == 'jacket' else appearance.shirt
         dim = min(max(1.0 + 0.5 * self.depth, 0.75), 1.05)
-        coat, legs = shade(coat, dim), shade(look.legs, dim)
+        coat, legs = shade(coat, dim), shade(appearance.legs, dim)
         rings = self.centre[_CUTS, None] + np.sin(_PHI)[:, None] * self.across[_CUTS, None]
         rings = rings + np.cos(_PHI)[:, None] * self.deep[_CUTS, None]
         flat = self.camera.project(rings)  # [R, 18, 2]
@@ -134,25 +140,25 @@ class Torso:
             canvas.fill_fixed(hull(wide[i : i + 2].reshape(-1, 2)), dark, part)
         for i in reversed(range(last)):
             canvas.fill_fixed(hull(flat[i : i + 2].reshape(-1, 2)), coat if i < belt else legs)
-        self._pattern(canvas, coat, shade(look.trim, dim))
+        self._pattern(canvas, coat, shade(appearance.trim, dim))
         self._cues(canvas, dim)
 
     def _pattern(self, canvas: Canvas, coat: Color, trim: Color) -> None:
-        look = self.look
+        appearance = self.appearance
         glow = 0.5 * np.pi - 0.5
-        if look.pattern == 'plain' or look.chest == 'jacket':
+        if appearance.pattern == 'plain' or appearance.chest == 'jacket':
             self.patch(
                 canvas, shade(coat, 1.1), (0.1, 0.9), self.seen + 0.7 * self.light[0], glow * 0.5
             )
             return
-        count = look.pitch
-        if look.pattern in ('stripes', 'checks'):
+        count = appearance.pitch
+        if appearance.pattern in ('stripes', 'checks'):
             step = 0.86 / count
             for i in range(count):
                 low = 0.08 + i * step
                 self.patch(canvas, trim, (low, low + 0.45 * step), self.seen, 1.5)
-        if look.pattern in ('bars', 'checks'):
-            tone = trim if look.pattern == 'bars' else shade(trim, 0.8)
+        if appearance.pattern in ('bars', 'checks'):
+            tone = trim if appearance.pattern == 'bars' else shade(trim, 0.8)
             around = 2 * count
             for i in range(around):
                 self.patch(
@@ -160,32 +166,34 @@ class Torso:
                 )
 
     def _cues(self, canvas: Canvas, dim: float) -> None:
-        look = self.look
-        skin, shirt, trim = (shade(c, dim) for c in (look.skin, look.shirt, look.trim))
+        appearance = self.appearance
+        skin, shirt, trim = (
+            shade(c, dim) for c in (appearance.skin, appearance.shirt, appearance.trim)
+        )
         dark = shade(shirt, 0.45 if sum(shirt) > 240 else 2.2)
-        if look.chest == 'jacket':
+        if appearance.chest == 'jacket':
             self.patch(canvas, shirt, (0.02, 0.98), _FRONT, (0.35, 0.55))
-        self.patch(canvas, skin, (1.0 - 0.17 * look.neckline, 1.05), _FRONT, (0.05, 0.75))
-        if look.chest == 'buttons':
+        self.patch(canvas, skin, (1.0 - 0.17 * appearance.neckline, 1.05), _FRONT, (0.05, 0.75))
+        if appearance.chest == 'buttons':
             self.patch(canvas, shade(shirt, 0.8), (0.03, 0.88), _FRONT, 0.13)
             for v in (0.1, 0.28, 0.46, 0.64, 0.8):
                 self.patch(canvas, dark, (v, v + 0.04), _FRONT, 0.06)
-        elif look.chest == 'zip':
+        elif appearance.chest == 'zip':
             self.patch(canvas, dark, (0.0, 0.9), _FRONT, 0.06)
-        elif look.chest == 'print':
+        elif appearance.chest == 'print':
             self.patch(canvas, trim, (0.45, 0.8), _FRONT, 0.55)
             self.patch(canvas, shirt, (0.53, 0.72), _FRONT, 0.25)
-        elif look.chest == 'tie':
+        elif appearance.chest == 'tie':
             self.patch(canvas, trim, (0.2, 0.98), _FRONT, (0.17, 0.09))
-        elif look.chest == 'pocket':
+        elif appearance.chest == 'pocket':
             self.patch(canvas, trim, (0.58, 0.76), 0.55, 0.22)
-        if look.back == 'hood':
+        if appearance.back == 'hood':
             self.patch(canvas, shade(trim, 0.9), (0.78, 1.04), _BACK, (0.45, 0.9), 1.1, self.base)
-        elif look.back == 'number':
+        elif appearance.back == 'number':
             for side in (-0.2, 0.2):
                 self.patch(canvas, trim, (0.4, 0.78), _BACK + side, 0.09)
-        elif look.back == 'backpack':
-            strap = shade(look.extra, 0.7 * dim)
+        elif appearance.back == 'backpack':
+            strap = shade(appearance.extra, 0.7 * dim)
             for side in (-0.75, 0.75):
                 self.patch(canvas, strap, (0.45, 1.0), side, 0.13, 1.03)
 
@@ -194,7 +202,7 @@ class Torso:
         ends = self.camera.project(np.stack([points[18], self.body.head_centre]))
         d = ends[1] - ends[0]
         side = np.array([-d[1], d[0]]) / (np.hypot(*d) + 1e-6) * (0.026 * unit)
-        skin = shade(self.look.skin, 0.86)
+        skin = shade(self.appearance.skin, 0.86)
         for factor, tone, part in ((1.2, 0.62, self.base + 1), (1.0, 1.0, -1)):
             quad = np.stack(
                 [ends[0] + side * 1.25, ends[0] - side * 1.25, ends[1] - side, ends[1] + side]
@@ -207,7 +215,7 @@ class Torso:
         angle = np.pi + corners[:, 1]
         near = self.surface(corners[:, 0], angle, 1.0)
         far = self.surface(corners[:, 0], angle, 1.75)
-        color = self.look.extra
+        color = self.appearance.extra
         body = hull(np.concatenate([near, far]))
         middle = body.mean(axis=0)
         canvas.fill(middle + 1.05 * (body - middle), shade(color, 0.5), self.base + 6)
@@ -227,6 +235,6 @@ class Torso:
         flare = np.concatenate([hem + 0.72 * s * ring[i] for s in (1, -1) for i in (0, 2)])
         outline = hull(self.camera.project(np.concatenate([top, flare])))
         middle = outline.mean(axis=0)
-        color = shade(self.look.legs, min(max(1.0 + 0.5 * self.depth, 0.75), 1.05))
+        color = shade(self.appearance.legs, min(max(1.0 + 0.5 * self.depth, 0.75), 1.05))
         canvas.fill(middle + 1.06 * (outline - middle), shade(color, 0.58), self.base + 5)
         canvas.fill(outline, color)

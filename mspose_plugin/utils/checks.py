@@ -63,7 +63,7 @@ def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
 
 
 def check_number(
-    name: str, value: object, low: float = -inf, high: float = inf, whole: bool = False
+    name: str, value: Any, low: float = -inf, high: float = inf, whole: bool = False
 ) -> None:
     """Refuse a value that is not a number within limits.
 

@@ -129,19 +129,32 @@ def write_atomically(path: str | os.PathLike, data: bytes | memoryview) -> None:
         raise
 
 
-def write_json(path: str | os.PathLike, content: Any, **options: Any) -> None:
-    """Write a JSON file, whole or not at all; NumPy arrays and numbers become plain ones.
+def write_file(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file, whole or not at all, to a path or to an address that takes files.
 
     Args:
         path: path or address; missing folders are made.
+        data: its content.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    backend_of(os.fspath(path)).put(data, os.fspath(path))
+
+
+def write_json(path: str | os.PathLike, content: Any, **options: Any) -> None:
+    """Write a JSON file with :func:`write_file`; NumPy arrays and numbers become plain ones.
+
+    Args:
+        path: as for :func:`write_file`.
         content: what to write.
         **options: of :func:`json.dumps`.
 
     Raises:
         OSError: it cannot be written.
     """
-    text = json.dumps(content, default=lambda value: value.tolist(), **options) + '\n'
-    backend_of(os.fspath(path)).put(text.encode(), os.fspath(path))
+    text = json.dumps(content, default=lambda value: value.tolist(), **options)
+    write_file(path, f'{text}\n'.encode())
 
 
 def backend_of(path: str) -> BaseStorageBackend:

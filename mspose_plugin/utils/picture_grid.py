@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.files import backend_of
+from mspose_plugin.utils.files import write_file
 
 ENDINGS = ('.png', '.jpg', '.jpeg')
 MAX_SIDE = 65500  # of a JPEG
@@ -49,4 +49,4 @@ def save(cells: Sequence[np.ndarray], columns: int, path: str) -> None:
     cells = [*cells, *[np.full_like(cells[0], 255)] * (-len(cells) % columns)]
     picture = np.vstack([np.hstack(cells[i : i + columns]) for i in range(0, len(cells), columns)])
     data = cv2.imencode('.' + path.rsplit('.', 1)[-1].lower(), picture)[1]
-    backend_of(path).put(data.tobytes(), path)
+    write_file(path, data.tobytes())

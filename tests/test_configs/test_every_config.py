@@ -16,7 +16,7 @@ from mmpose.registry import MODELS
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
 from mspose_plugin.checkpoint.published import URLS
-from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.reference_hourglass import Bearpaw
 
 ONE_EPOCH = REPOSITORY / 'tests/helpers/one_epoch.py'

@@ -10,7 +10,7 @@ from mmpose.datasets.datasets import CocoDataset
 from mmpose.registry import DATASETS
 
 from mspose_plugin.datasets import CheckedCocoDataset
-from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.errors import InputError
 
 ANN = 'annotations/person_keypoints_val2017.json'

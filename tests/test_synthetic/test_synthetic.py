@@ -20,14 +20,16 @@ from mspose_plugin.synthetic import (
     FRAMINGS,
     KEYPOINTS,
     Difficulty,
+    Recipe,
     render_scene,
+    write_dataset,
 )
+from mspose_plugin.synthetic.annotation_writers import head_box
 from mspose_plugin.synthetic.body import INDEX, pose_body, sample_shape
-from mspose_plugin.synthetic.coco import detections
-from mspose_plugin.synthetic.mpii import head_box
-from mspose_plugin.synthetic.poses import sample_pose
+from mspose_plugin.synthetic.dataset import make_image
+from mspose_plugin.synthetic.detector import detect
+from mspose_plugin.synthetic.pose import sample_pose
 from mspose_plugin.synthetic.scene import OCCLUDER
-from mspose_plugin.synthetic.writer import Recipe, make_image, write_dataset
 from mspose_plugin.utils.errors import InputError
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'make_synthetic.py'
@@ -154,7 +156,7 @@ def test_head_box_holds_the_head_and_has_mpiis_diagonal():
 def test_detections_are_imperfect():
     rng = np.random.default_rng(0)
     boxes = np.array([[40.0, 30.0, 60.0, 150.0]])
-    runs = [detections(rng, boxes, (320, 240)) for _ in range(200)]
+    runs = [detect(rng, boxes, (320, 240)) for _ in range(200)]
     assert all(0 <= d['score'] <= 1 for run in runs for d in run)
     assert any(all(d['score'] < 0.6 for d in run) for run in runs)  # misses
     assert max(len(run) for run in runs) > 2  # duplicates and false alarms
@@ -374,17 +376,19 @@ def test_only_synthetic_data_is_replaced(tmp_path, monkeypatch):
         if content:
             (out / 'synthetic.json').write_text(content)
         for overwrite in (False, True):
-            with pytest.raises(FileExistsError, match='other files than a synthetic data set'):
+            with pytest.raises(InputError, match='other files than a synthetic data set'):
                 write_dataset(recipe, out, overwrite=overwrite)
     assert [p.name for p in tmp_path.iterdir()] == ['set'] and (out / 'mine').exists()
     own = tmp_path / 'own'
     write_dataset(recipe, own)
     (own / 'images' / 'old').touch()
-    with pytest.raises(FileExistsError, match='holds a synthetic data set; --overwrite'):
+    manifest = json.loads((own / 'synthetic.json').read_text())
+    assert manifest['generator'] == 'mspose_plugin.datasets.synthetic'  # of all earlier ones, too
+    with pytest.raises(InputError, match='holds a synthetic data set; --overwrite'):
         write_dataset(recipe, own)
     for folder in (own, own / 'images'):
         monkeypatch.chdir(folder)
-        with pytest.raises(FileExistsError, match='working folder'):
+        with pytest.raises(InputError, match='working folder'):
             write_dataset(recipe, own, overwrite=True)
     monkeypatch.chdir(tmp_path)
     write_dataset(recipe, own, overwrite=True)
@@ -395,11 +399,11 @@ def test_only_synthetic_data_is_replaced(tmp_path, monkeypatch):
 def test_what_a_killed_run_leaves_goes_with_the_next(tmp_path):
     code = (
         'import os, signal, sys\n'
-        'from mspose_plugin.synthetic import writer\n'
+        'from mspose_plugin.synthetic import Recipe, write_dataset\n'
         'def kill(chunks, total):\n'
         '    yield next(iter(chunks))\n'
         '    os.kill(os.getpid(), signal.SIGKILL)\n'
-        "writer.write_dataset(writer.Recipe('mpii', 33, 1), 'set', progress=kill)\n"
+        "write_dataset(Recipe('mpii', 33, 1), 'set', progress=kill)\n"
     )
     (tmp_path / 'killed.py').write_text(code)
     assert tiny_run.run([tmp_path / 'killed.py'], tmp_path).status == -signal.SIGKILL
@@ -411,13 +415,13 @@ def test_what_a_killed_run_leaves_goes_with_the_next(tmp_path):
     def look(chunks, total):  # another run for the same folder leaves this one's files alone
         (killed,) = left - {'.set-backup'}
         assert not (tmp_path / killed).exists()
-        lines = ('from mspose_plugin.synthetic.writer import Recipe, write_dataset\n'
+        lines = ('from mspose_plugin.synthetic import Recipe, write_dataset\n'
                  "write_dataset(Recipe('mpii', 1, 0), 'set')\n")  # fmt: skip
         (tmp_path / 'other.py').write_text(lines)
         assert tiny_run.run([tmp_path / 'other.py'], tmp_path).status == 0
         yield from chunks
 
-    with pytest.raises(FileExistsError, match='holds a synthetic data set'):
+    with pytest.raises(InputError, match='holds a synthetic data set'):
         write_dataset(Recipe('mpii', 2, 0), tmp_path / 'set', progress=look)
     assert [p.name for p in tmp_path.glob('.set-*')] == ['.set-backup']
     assert len(list((tmp_path / 'set' / 'images').iterdir())) == 1

@@ -13,7 +13,7 @@ from tiny_run import REPOSITORY, TEST, TRAIN, run
 from xtcocotools.coco import COCO
 
 from mspose_plugin.cli import common as cli
-from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.errors import InputError
 
 ANNOTATIONS = 'data/coco/annotations/person_keypoints_{}2017.json'

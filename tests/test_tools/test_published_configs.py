@@ -10,7 +10,7 @@ from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
-from mspose_plugin.synthetic.writer import Recipe, write_dataset
+from mspose_plugin.synthetic import Recipe, write_dataset
 
 KEYS = dict(mpii='PCKh', flic='PCK', coco='coco/AP')
 KEYPOINTS = dict(mpii=16, flic=11, coco=17)

@@ -1,4 +1,4 @@
-"""Renders whole data sets, on several processes, without ever leaving half of one behind."""
+"""Whole data sets, rendered in several processes; a folder appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from mspose_plugin.synthetic.layouts import LAYOUTS
-from mspose_plugin.synthetic.params import DIFFICULTIES, FRAMINGS
+from mspose_plugin.synthetic.annotation_writers import WRITERS
 from mspose_plugin.synthetic.scene import render_scene
+from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS
+from mspose_plugin.utils.checks import check, check_choice, check_number, check_value
+from mspose_plugin.utils.files import write_json
 
-GENERATOR = 'mspose_plugin.synthetic'
+GENERATOR = 'mspose_plugin.datasets.synthetic'  # stays: it marks the folders that may be replaced
 VERSION = 1  # of the generator: rises when the same arguments give other pictures
 SPLITS = ('train', 'val')
 LOCK = 'made-by-make_synthetic'  # held while a temporary folder is in use
@@ -33,16 +36,16 @@ class Recipe:
     """Everything that a data set's bytes depend on.
 
     Args:
-        layout: A key of `LAYOUTS`.
-        train: Number of training images.
-        val: Number of validation images.
-        seed: Seed of all randomness, not negative.
-        difficulty: A key of `DIFFICULTIES`.
-        size: Image width and height in pixels; None for the layout's default.
-        quality: JPEG quality, 1 to 100.
+        layout: the data set whose format is written, a key of :data:`WRITERS`.
+        train: number of training images.
+        val: number of validation images.
+        seed: seed of all randomness, not negative. Default: 0.
+        difficulty: a key of :data:`DIFFICULTIES`. Default: ``'normal'``.
+        size: image width and height in pixels, 32 to 4096. Default: those of the layout.
+        quality: JPEG quality, 1 to 100. Default: 90.
 
     Raises:
-        ValueError: If a value is out of range; the message names it.
+        InputError: a value is out of range; the message names it.
     """
 
     layout: str
@@ -55,23 +58,19 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the values and fill in the default size."""
-        if self.layout not in LAYOUTS:
-            raise ValueError(f'layout must be one of {", ".join(LAYOUTS)}, got {self.layout!r}')
-        if self.difficulty not in DIFFICULTIES:
-            names = ', '.join(DIFFICULTIES)
-            raise ValueError(f'difficulty must be one of {names}, got {self.difficulty!r}')
-        if self.train < 0 or self.val < 0 or self.train + self.val == 0:
-            raise ValueError(
-                f'train and val must not be negative nor both 0, got {self.train} and {self.val}'
-            )
-        if self.seed < 0:
-            raise ValueError(f'seed must not be negative, got {self.seed}')
-        if not 1 <= self.quality <= 100:
-            raise ValueError(f'quality must lie in 1..100, got {self.quality}')
-        if self.size is None:
-            object.__setattr__(self, 'size', FRAMINGS[self.layout].size)
-        if not all(32 <= side <= 4096 for side in self.size):
-            raise ValueError(f'size must lie in 32..4096 pixels, got {self.size}')
+        check_choice('layout', self.layout, WRITERS)
+        check_choice('difficulty', self.difficulty, DIFFICULTIES)
+        for name, low, high in (
+            ('train', 0, inf),
+            ('val', 0, inf),
+            ('seed', 0, inf),
+            ('quality', 1, 100),
+        ):
+            check_number(name, getattr(self, name), low, high, whole=True)
+        check(self.train + self.val, 'train=0, val=0: expected at least one image')
+        size = self.size or FRAMINGS[self.layout].size
+        check_value(min(size) >= 32 and max(size) <= 4096, 'size', size, '32 to 4096 pixels')
+        object.__setattr__(self, 'size', size)
 
     def manifest(self) -> dict[str, Any]:
         """Return the content of synthetic.json."""
@@ -82,12 +81,12 @@ def make_image(recipe: Recipe, split: str, index: int) -> tuple[bytes, dict[str,
     """Render, annotate and encode one image; a function of its arguments only.
 
     Args:
-        recipe: The data set.
-        split: 'train' or 'val'.
-        index: Number of the image within the split, from 0.
+        recipe: the data set.
+        split: ``'train'`` or ``'val'``.
+        index: number of the image within the split, from 0.
 
     Returns:
-        The JPEG file's bytes and the layout's record.
+        The bytes of the JPEG file, and what :meth:`AnnotationWriter.annotate` returns.
     """
     branch = SPLITS.index(split)
     rng = np.random.default_rng(np.random.SeedSequence([recipe.seed, branch, index]))
@@ -98,17 +97,17 @@ def make_image(recipe: Recipe, split: str, index: int) -> tuple[bytes, dict[str,
         recipe.size,
         pool=(recipe.seed, branch),
     )
-    record = LAYOUTS[recipe.layout].annotate(scene, split, index, rng)
+    record = WRITERS[recipe.layout].annotate(scene, split, index, rng)
     _, data = cv2.imencode('.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, recipe.quality])
     return data.tobytes(), record
 
 
 def _make_chunk(recipe: Recipe, root: str, task: tuple[str, range]) -> list[dict[str, Any]]:
     split, indices = task
-    layout, records = LAYOUTS[recipe.layout], []
+    writer, records = WRITERS[recipe.layout], []
     for index in indices:
         data, record = make_image(recipe, split, index)
-        with open(f'{root}/{layout.image_file(split, index)}', 'wb') as file:
+        with open(f'{root}/{writer.image_file(split, index)}', 'wb') as file:
             file.write(data)
         records.append(record)
     return records
@@ -124,38 +123,33 @@ def _run(work: Callable, tasks: list, workers: int) -> Iterator[list[dict[str, A
 
 
 def check_replaceable(out: Path, overwrite: bool) -> None:
-    """Refuse a folder that a data set must not take the place of.
+    """Refuse a folder that a data set must not replace.
 
     Args:
-        out: The folder, resolved.
-        overwrite: Whether a data set that this module wrote may be replaced.
+        out: the folder, resolved.
+        overwrite: a data set that this module wrote may be replaced.
 
     Raises:
-        FileExistsError: If `out` is a file, the working folder or one above it, holds anything
-            but a synthetic data set, or holds one and `overwrite` is false.
+        InputError: ``out`` is a file, the working folder or one above it, holds anything but a
+            synthetic data set, or holds one and ``overwrite`` is False.
     """
     if not out.exists():
         return
-    if not out.is_dir():
-        raise FileExistsError(f'{out} is a file; name a new folder')
-    if Path.cwd().is_relative_to(out):
-        raise FileExistsError(f'{out} is the working folder or above it; name a new folder')
+    check(out.is_dir(), f'{out} is a file; name a new folder')
+    within = Path.cwd().is_relative_to(out)
+    check(not within, f'{out} is the working folder or above it; name a new folder')
     if not any(out.iterdir()):
         return
     try:
         ours = json.loads((out / 'synthetic.json').read_text())['generator'] == GENERATOR
     except (OSError, ValueError, LookupError, TypeError):
         ours = False
-    if not ours:
-        raise FileExistsError(
-            f'{out} holds other files than a synthetic data set; name a new folder'
-        )
-    if not overwrite:
-        raise FileExistsError(f'{out} holds a synthetic data set; --overwrite replaces it')
+    check(ours, f'{out} holds other files than a synthetic data set; name a new folder')
+    check(overwrite, f'{out} holds a synthetic data set; --overwrite replaces it')
 
 
 def remove_unfinished(out: Path) -> None:
-    """Remove the temporary folders that killed runs for `out` left beside it."""
+    """Remove the temporary folders that killed runs for ``out`` left beside it."""
     for lock in out.parent.glob(f'.{glob.escape(out.name)}-*/{LOCK}'):
         try:
             with open(lock, 'a') as file:
@@ -175,25 +169,23 @@ def write_dataset(
     """Render a data set into a folder that appears only when it is complete.
 
     Args:
-        recipe: What to render.
-        out: The folder; it must not exist, be empty or, with `overwrite`, hold a synthetic data
-            set.
-        workers: Number of processes.
-        overwrite: Whether to replace a synthetic data set.
-        progress: Called with the iterable over chunks and the number of images; must yield the
-            chunks (a progress bar).
+        recipe: what to render.
+        out: the folder; it must not exist, or be empty, or, with ``overwrite``, hold a synthetic
+            data set.
+        workers: number of processes. Default: 1.
+        overwrite: replace a synthetic data set. Default: False.
+        progress: called with an iterable over the chunks of records and the number of images;
+            has to yield the chunks (a progress bar). Default: None.
 
     Raises:
-        FileExistsError: As :func:`check_replaceable`.
-        ValueError: If `workers` is below 1.
+        InputError: as :func:`check_replaceable`, or ``workers`` is below 1.
     """
-    if workers < 1:
-        raise ValueError(f'workers must be at least 1, got {workers}')
+    check_number('workers', workers, 1, whole=True)
     out = Path(out).resolve()
     check_replaceable(out, overwrite)
     out.parent.mkdir(parents=True, exist_ok=True)
     remove_unfinished(out)
-    layout = LAYOUTS[recipe.layout]
+    writer = WRITERS[recipe.layout]
     counts = dict(zip(SPLITS, (recipe.train, recipe.val), strict=True))
     tasks = [
         (split, range(start, min(start + _CHUNK, count)))
@@ -207,15 +199,15 @@ def write_dataset(
         fcntl.lockf(lock, fcntl.LOCK_EX)  # ends with this process, however it ends
         root = Path(temporary) / out.name
         for split in SPLITS:
-            Path(root, layout.image_file(split, 0)).parent.mkdir(parents=True, exist_ok=True)
+            Path(root, writer.image_file(split, 0)).parent.mkdir(parents=True, exist_ok=True)
         chunks: Iterable = _run(partial(_make_chunk, recipe, str(root)), tasks, workers)
         if progress is not None:
             chunks = progress(chunks, recipe.train + recipe.val)
         records: dict[str, list] = {split: [] for split in SPLITS}
         for (split, _), chunk in zip(tasks, chunks, strict=True):
             records[split] += chunk
-        layout.finish(root, records)
-        (root / 'synthetic.json').write_text(json.dumps(recipe.manifest(), indent=2) + '\n')
+        writer.finish(root, records)
+        write_json(root / 'synthetic.json', recipe.manifest(), indent=2)
         check_replaceable(out, overwrite)  # it took a while
         if out.is_dir():
             out.rename(Path(temporary) / 'replaced')  # goes with the temporary folder

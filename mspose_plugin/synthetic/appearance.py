@@ -46,7 +46,7 @@ HAIRSTYLES = {'short': 4.0, 'long': 2.5, 'bald': 0.7, 'bun': 0.8, 'cap': 1.3}
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """The appearance of one person; colours are BGR."""
 
     skin: Color
@@ -80,9 +80,9 @@ def sample_colors(rng: np.random.Generator, count: int, vivid: float = 0.85) -> 
     """Draw cloth colours: hue at random, saturation and value of dyed fabric.
 
     Args:
-        rng: Random generator.
-        count: How many colours.
-        vivid: Largest saturation, 0 to 1.
+        rng: random generator.
+        count: how many colours.
+        vivid: largest saturation, 0 to 1.
 
     Returns:
         BGR colours [count, 3] in 0-255.
@@ -100,21 +100,28 @@ def _palette(vivid: float) -> np.ndarray:
 
 
 def _far_from(candidates: np.ndarray, avoid: np.ndarray, distance: float) -> np.ndarray:
-    """Return the first candidate away from all colours in `avoid`, else the farthest one."""
+    """Return the first candidate away from all colours in ``avoid``, else the farthest one."""
     gaps = np.abs(candidates[:, None] - avoid[None]).sum(axis=2).min(axis=1) / 3.0
     return candidates[int(np.argmax(np.minimum(gaps, distance)))]
 
 
-def sample_look(rng: np.random.Generator, background: np.ndarray, contrast: float) -> Look:
+def _bgr(color: np.ndarray) -> Color:
+    blue, green, red = color.tolist()
+    return blue, green, red
+
+
+def sample_appearance(
+    rng: np.random.Generator, background: np.ndarray, contrast: float
+) -> Appearance:
     """Draw an appearance that does not vanish in front of the background.
 
     Args:
-        rng: Random generator.
-        background: Mean BGR colour behind the person, shape [3].
-        contrast: Wanted mean channel distance of clothes to it, 0-255.
+        rng: random generator.
+        background: mean BGR colour behind the person, ``[3]``.
+        contrast: wanted mean channel distance of clothes to it, 0-255.
 
     Returns:
-        The look.
+        The appearance.
     """
     u = rng.random(16)
     colors = sample_colors(rng, 30)
@@ -129,8 +136,14 @@ def sample_look(rng: np.random.Generator, background: np.ndarray, contrast: floa
     pattern, chest, rear, sleeve, legwear, style = (
         names[int(np.searchsorted(cdf, x))] for (names, cdf), x in zip(_TABLES, u[1:7], strict=True)
     )
-    return Look(
-        *(tuple(c.tolist()) for c in (skin, hair, shirt, trim, legs, shoes, colors[29])),
+    return Appearance(
+        skin=_bgr(skin),
+        hair=_bgr(hair),
+        shirt=_bgr(shirt),
+        trim=_bgr(trim),
+        legs=_bgr(legs),
+        shoes=_bgr(shoes),
+        extra=_bgr(colors[29]),
         pattern=pattern,
         chest=chest,
         back=rear,

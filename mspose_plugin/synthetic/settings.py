@@ -12,21 +12,21 @@ class Difficulty:
     """How cluttered, occluded and contorted the scenes are.
 
     Args:
-        neighbour: Probability that a person gets a crowding neighbour.
-        neighbour_distance: Lateral distance of a neighbour in statures of the person.
-        neighbour_in_front: Probability that the neighbour stands before the person.
-        occluder: Probability that an object covers a part of a person.
-        occluder_size: Half extent of such an object in statures.
-        clutter: Least and largest number of shapes drawn behind the people.
-        contrast: Least distance (0-255, mean over channels) of clothes to the background's mean.
-        side_on: Probability of an arbitrary heading instead of roughly facing to or away from
+        neighbour: probability that a person gets a crowding neighbour.
+        neighbour_distance: lateral distance of a neighbour in statures of the person.
+        neighbour_in_front: probability that the neighbour stands before the person.
+        occluder: probability that an object covers a part of a person.
+        occluder_size: half extent of such an object in statures.
+        clutter: least and largest number of shapes drawn behind the people.
+        contrast: least distance (0-255, mean over channels) of clothes to the background's mean.
+        side_on: probability of an arbitrary heading instead of roughly facing to or away from
             the camera.
-        tilt: Standard deviation of the in-plane rotation in degrees.
-        tumble: Probability of any in-plane rotation (handstands, lying people).
-        pose_spread: Factor on the half width of every joint-angle range.
-        gain: Range of the light's brightness factor.
-        noise: Largest standard deviation of the sensor noise in grey levels.
-        blur: Probability of a slight defocus.
+        tilt: standard deviation of the in-plane rotation in degrees.
+        tumble: probability of any in-plane rotation (handstands, lying people).
+        pose_spread: factor on the half width of every joint-angle range.
+        gain: range of the light's brightness factor.
+        noise: largest standard deviation of the sensor noise in grey levels.
+        blur: probability of a slight defocus.
     """
 
     neighbour: float = 0.3
@@ -84,16 +84,16 @@ class Framing:
     """How a data set frames its people.
 
     Args:
-        size: Default image width and height in pixels.
-        people: Least and largest number of people placed on purpose (neighbours come on top).
-        stature: Range of a standing person's height as a fraction of the image height.
-        spread: Largest distance of a person's centre from the image centre, as fractions of
+        size: default image width and height in pixels.
+        people: least and largest number of people placed on purpose (neighbours come on top).
+        stature: range of a standing person's height as a fraction of the image height.
+        spread: largest distance of a person's centre from the image centre, as fractions of
             the image width and height.
-        cropped: Probability that a person reaches over the image's edge, mostly the lower one.
-        facing: Probabilities of looking to the camera and away from it; the rest is decided by
-            `Difficulty.side_on`, which replaces either.
-        legs: Whether placement keeps the whole body in the frame (else only head and torso).
-        freedom: Factor on `Difficulty.side_on` and `Difficulty.tumble`.
+        cropped: probability that a person reaches over the image's edge, mostly the lower one.
+        facing: probabilities of looking to the camera and away from it; the rest is decided by
+            ``Difficulty.side_on``, which replaces either.
+        legs: whether placement keeps the whole body in the frame (else only head and torso).
+        freedom: factor on ``Difficulty.side_on`` and ``Difficulty.tumble``.
     """
 
     size: tuple[int, int]

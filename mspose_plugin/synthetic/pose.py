@@ -1,7 +1,7 @@
 """Pose families: ranges of joint angles in degrees from which poses are drawn.
 
-A limb's upper bone hangs down at rest. `raise` lifts it, `out` is the compass direction of the
-lift (0 forward, 90 outward, 180 backward), `twist` turns it inward about its own axis, and the
+A limb's upper bone hangs down at rest. ``raise`` lifts it, ``out`` is the compass direction of the
+lift (0 forward, 90 outward, 180 backward), ``twist`` turns it inward about its own axis, and the
 last angle bends the elbow or the knee.
 """
 
@@ -73,12 +73,12 @@ class Pose:
     """Joint angles in degrees.
 
     Args:
-        root: Heading (0 faces the camera, 90 looks to the image's right), camera elevation, and
-            in-plane roll, shape [3].
-        spine: Forward bend, bend to the left and twist to the left, shape [3].
-        head: Nod, tilt and turn relative to the torso, shape [3].
+        root: heading (0 faces the camera, 90 looks to the image's right), camera elevation, and
+            in-plane roll, ``[3]``.
+        spine: forward bend, bend to the left and twist to the left, ``[3]``.
+        head: nod, tilt and turn relative to the torso, ``[3]``.
         limbs: raise, out, twist and bend of the left arm, right arm, left leg and right leg,
-            shape [4, 4].
+            ``[4, 4]``.
     """
 
     root: np.ndarray
@@ -102,9 +102,9 @@ def sample_heading(rng: np.random.Generator, facing: float, side_on: float) -> f
     """Draw a heading in degrees: mostly to or away from the camera.
 
     Args:
-        rng: Random generator.
-        facing: Probability of facing the camera rather than turning the back.
-        side_on: Probability of any heading at all.
+        rng: random generator.
+        facing: probability of facing the camera rather than turning the back.
+        side_on: probability of any heading at all.
 
     Returns:
         The heading in degrees, 0 facing the camera.
@@ -125,11 +125,11 @@ def sample_pose(
     """Draw a pose: a family for the legs, one for each arm, angles uniform in their ranges.
 
     Args:
-        rng: Random generator.
-        heading: Heading in degrees, 0 facing the camera.
-        tilt: Standard deviation of the in-plane rotation in degrees.
-        tumble: Probability of an arbitrary in-plane rotation.
-        spread: Factor on the half width of the ranges.
+        rng: random generator.
+        heading: heading in degrees, 0 facing the camera.
+        tilt: standard deviation of the in-plane rotation in degrees.
+        tumble: probability of an arbitrary in-plane rotation.
+        spread: factor on the half width of the ranges.
 
     Returns:
         The pose.
