@@ -9,7 +9,18 @@ from mspose_plugin import compat
 compat.apply()
 
 from mspose_plugin import codecs, datasets, engine, evaluation, models  # noqa: E402
+from mspose_plugin.apis import PosePredictor, PoseResult  # noqa: E402
 from mspose_plugin.checkpoint import hooks, pretrained  # noqa: E402, F401 registered
 
-__all__ = ['codecs', 'compat', 'datasets', 'engine', 'evaluation', 'models', '__version__']
+__all__ = [
+    'PosePredictor',
+    'PoseResult',
+    'codecs',
+    'compat',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    '__version__',
+]
 __version__ = '0.1.0'

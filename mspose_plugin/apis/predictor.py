@@ -1,0 +1,349 @@
+"""Predict in one line: ``PosePredictor('hourglass8-mpii')('photo.jpg').plot()``.
+
+It stands on MMPose's ``Pose2DInferencer``: model, weights, test pipeline and detector are built by
+it. What is added: persons of several images in one batch, images read and cut by threads while the
+network computes, boxes from elsewhere, and results that need no knowledge of MMPose.
+"""
+
+from __future__ import annotations
+
+import glob
+import mimetypes
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from mmpose.apis.inferencers import Pose2DInferencer
+from mmpose.structures import PoseDataSample
+from PIL import Image, ImageOps
+
+from mspose_plugin.apis.pose_result import PoseResult, empty_result
+from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
+from mspose_plugin.utils.checks import check, check_value, numbers
+from mspose_plugin.utils.errors import InputError
+
+Detector = Callable[[np.ndarray], np.ndarray]
+"""BGR image ``[H, W, 3]`` -> boxes ``[N, 5]``: x1, y1, x2, y2 in pixels, score."""
+_THREADS = 2
+
+
+@dataclass
+class _Image:
+    """An image on its way: its persons' inputs, then their predictions."""
+
+    result: PoseResult
+    items: list[dict] = field(default_factory=list)
+    found: list[PoseDataSample] = field(default_factory=list)
+
+
+class PosePredictor:
+    """Finds people's keypoints in images and videos.
+
+    Args:
+        model: a config's path, or a name or alias that MMPose or this package knows.
+        weights: a checkpoint's path or address. Default: None, those that belong to the name.
+        device: such as ``'cuda:0'``. Default: None, a GPU if there is one.
+        detector: where people are looked for: ``'whole_image'`` (the image is one person),
+            ``'torchvision'`` (its Faster R-CNN, weights downloaded on first use), a config or alias
+            of MMDetection, or a function (:data:`Detector`). Default: ``'whole_image'``.
+        detector_weights: checkpoint of an MMDetection config. Default: None, the alias's own.
+        box_score: least score of a detected person. Default: 0.3.
+        batch_size: persons in one pass of the network. Default: 8.
+        half: compute in half precision: float16 on a GPU, bfloat16 on a CPU. Default: False.
+        compile: compile the network with ``torch.compile``; the first batches take a minute.
+            Default: False.
+        test_cfg: entries of the model's ``test_cfg``, such as ``dict(flip_test=False)``,
+            ``dict(multi_scale=True)`` or ``dict(output_heatmaps=True)``. Default: None.
+
+    Raises:
+        InputError: a model, weights or arguments that cannot be used.
+
+    Example:
+        >>> predictor = PosePredictor('hourglass8-mpii')  # doctest: +SKIP
+        >>> result = predictor('photo.jpg')  # doctest: +SKIP
+        >>> result[0]['right_wrist']  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: str,
+        weights: str | None = None,
+        *,
+        device: str | None = None,
+        detector: str | Detector = 'whole_image',
+        detector_weights: str | None = None,
+        box_score: float = 0.3,
+        batch_size: int = 8,
+        half: bool = False,
+        compile: bool = False,
+        test_cfg: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_value(batch_size >= 1, 'batch_size', batch_size, 'a whole number of 1 or more')
+        check_value(0 <= box_score <= 1, 'box_score', box_score, 'a number from 0 to 1')
+        by_mmdet = isinstance(detector, str) and detector not in ('whole_image', 'torchvision')
+        self.inferencer = Pose2DInferencer(
+            model,
+            weights,
+            device=device,
+            det_model=detector if by_mmdet else 'whole_image',
+            det_weights=detector_weights,
+            det_cat_ids=0,
+        )
+        self.model = self.inferencer.model
+        data_mode = self.inferencer.cfg.get('data_mode', 'topdown')
+        check(data_mode == 'topdown', f'model {model}: works top-down models, not {data_mode} ones')
+        self.model.test_cfg = {**(self.model.test_cfg or {}), **(test_cfg or {})}
+        self.batch_size = batch_size
+        self.box_score = box_score
+        self.device = next(self.model.parameters()).device
+        self.detector: Detector | None
+        if by_mmdet:
+            self.detector = self._detect_with_mmdet
+        elif isinstance(detector, str):
+            self.detector = _torchvision(self.device) if detector == 'torchvision' else None
+        else:
+            self.detector = detector
+        self._half = half
+        if compile:
+            self.model.backbone.compile()
+            self.model.head.compile()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the keypoints, in the order of the results."""
+        names = self.model.dataset_meta['keypoint_id2name']
+        return tuple(names[k] for k in range(len(names)))
+
+    def __call__(
+        self, inputs: Any, boxes: Sequence | np.ndarray | None = None
+    ) -> PoseResult | list[PoseResult]:
+        """Predict.
+
+        Args:
+            inputs: as for :meth:`stream`.
+            boxes: likewise; for a single image the boxes themselves.
+
+        Returns:
+            The result for a single image; for a folder, a pattern, a video or several images a list
+            of results.
+
+        Raises:
+            InputError: nothing can be read; a single unreadable image among others is a result
+                without persons, with its ``fault``.
+        """
+        single = _is_single(inputs)
+        if single and boxes is not None:
+            boxes = [boxes]
+        results = list(self.stream([inputs] if single else inputs, boxes))
+        check(results or not isinstance(inputs, str | os.PathLike), f'input {inputs}: no images')
+        if single or (results and all(r.fault for r in results)):
+            check(not results[0].fault, f'{results[0].fault}')
+        return results[0] if single else results
+
+    def stream(self, inputs: Any, boxes: Iterable | None = None) -> Iterator[PoseResult]:
+        """Predict one image after the other, without holding all of them.
+
+        Args:
+            inputs: image files, arrays (``[H, W]`` or ``[H, W, C]``, BGR), PIL images, or an
+                iterable of these; a folder of images, a pattern such as ``'photos/*.jpg'``, an
+                address, a video file, or ``'webcam:0'``.
+            boxes: for each image ``[N, 4]`` or ``[N, 5]``: x1, y1, x2, y2 in pixels and perhaps a
+                score. Default: None, the detector's.
+
+        Yields:
+            A result for each image or frame, in their order.
+        """
+        waiting: deque[_Image] = deque()
+        queue: deque[tuple[_Image, dict]] = deque()
+
+        def finished() -> Iterator[PoseResult]:
+            while waiting and len(waiting[0].found) == len(waiting[0].items):
+                yield self._result(waiting.popleft())
+
+        for image in self._prepared(inputs, boxes):
+            waiting.append(image)
+            queue.extend((image, item) for item in image.items)
+            while len(queue) >= self.batch_size:
+                self._run([queue.popleft() for _ in range(self.batch_size)])
+            yield from finished()
+        if queue:
+            self._run(list(queue))
+        yield from finished()
+
+    # ---------------------------------------------------------------- one image
+
+    def _prepared(self, inputs: Any, boxes: Iterable | None) -> Iterator[_Image]:
+        """Read and cut the images in threads, a few ahead of the network."""
+        given = chain(boxes, _missing()) if boxes is not None else None
+        ahead: deque[Future[_Image]] = deque()
+        with ThreadPoolExecutor(_THREADS, 'mspose-read') as pool:
+            for index, (path, source) in enumerate(self._sources(inputs)):
+                own = None if given is None else next(given)
+                ahead.append(pool.submit(self._prepare, index, path, source, own))
+                if len(ahead) > 2 * self.batch_size:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+
+    def _prepare(self, index: int, path: str | None, source: Any, boxes: Any) -> _Image:
+        meta = self.model.dataset_meta
+        try:
+            image = LoadImageChecked().read(source) if isinstance(source, str) else source
+            check(image is not None, f'{path}: frame {index} cannot be decoded')
+            image = to_bgr(image)
+        except InputError as e:
+            MMLogger.get_current_instance().warning(f'skipped an input: {e}')
+            nothing = np.zeros((1, 1, 3), np.uint8)
+            return _Image(empty_result(meta, nothing, path=path, index=index, fault=str(e)))
+        found = self._boxes(image, boxes, path or f'image {index}')
+        result = empty_result(meta, image, path=path, index=index)
+        result.boxes, result.box_scores = found[:, :4], found[:, 4]
+        items = [
+            self.inferencer.pipeline(
+                dict(img=image, img_path=path, bbox=b[None, :4], bbox_score=b[4:], **meta)
+            )
+            for b in found
+        ]
+        return _Image(result, items)
+
+    def _boxes(self, image: np.ndarray, given: Any, name: str) -> np.ndarray:
+        if given is not None:
+            expected = f'boxes of {name}: expected [N, 4] or [N, 5]: x1 < x2, y1 < y2 in pixels'
+            boxes = numbers(given, (None, None)) if len(given) else np.zeros((0, 4))
+            if boxes is None or boxes.shape[1] not in (4, 5):
+                raise InputError(expected)
+            check((boxes[:, 2:4] > boxes[:, :2]).all(), expected)
+            scores = boxes[:, 4:] if boxes.shape[1] == 5 else np.ones((len(boxes), 1))
+            return np.concatenate([boxes[:, :4], scores], axis=1).astype(np.float32)
+        if self.detector is None:
+            height, width = image.shape[:2]
+            return np.array([[0, 0, width, height, 1]], np.float32)
+        found = np.asarray(self.detector(image), np.float32).reshape(-1, 5)
+        return found[found[:, 4] >= self.box_score]
+
+    def _detect_with_mmdet(self, image: np.ndarray) -> np.ndarray:
+        found = self.inferencer.detector(image, return_datasamples=True)['predictions'][0]
+        found = found.pred_instances.cpu().numpy()
+        people = np.isin(found.labels, self.inferencer.det_cat_ids)
+        return np.column_stack([found.bboxes, found.scores])[people]
+
+    # ---------------------------------------------------------------- the network
+
+    @torch.no_grad()
+    def _run(self, batch: list[tuple[_Image, dict]]) -> None:
+        kind = self.device.type
+        half = torch.autocast(kind, torch.float16 if kind == 'cuda' else torch.bfloat16)
+        with half if self._half else nullcontext():
+            samples = self.model.test_step(self.inferencer.collate_fn([item for _, item in batch]))
+        for (image, _), sample in zip(batch, samples):
+            image.found.append(sample)
+
+    @staticmethod
+    def _result(image: _Image) -> PoseResult:
+        result = image.result
+        if image.found:
+            persons = [sample.pred_instances for sample in image.found]
+            result.keypoints = np.concatenate([p.keypoints[..., :2] for p in persons])
+            result.scores = np.concatenate([p.keypoint_scores for p in persons])
+            fields = [sample.get('pred_fields') for sample in image.found]
+            if fields[0] is not None and 'heatmaps' in fields[0]:
+                result.heatmaps = np.stack([f.heatmaps.cpu().numpy() for f in fields])
+        return result
+
+    # ---------------------------------------------------------------- inputs
+
+    def _sources(self, inputs: Any) -> Iterator[tuple[str | None, Any]]:
+        """Yield path and file name or array of each image."""
+        if isinstance(inputs, os.PathLike):
+            inputs = os.fspath(inputs)
+        if isinstance(inputs, str):
+            yield from self._files(inputs)
+        elif _is_single(inputs):
+            yield _path_of(inputs), _as_array(inputs)
+        else:
+            for single in inputs:
+                single = os.fspath(single) if isinstance(single, os.PathLike) else single
+                yield _path_of(single), _as_array(single)
+
+    def _files(self, name: str) -> Iterator[tuple[str | None, Any]]:
+        if name.startswith('webcam'):
+            yield from _webcam(name)
+        elif glob.has_magic(name) and not os.path.exists(name):
+            files = sorted(glob.glob(name, recursive=True))
+            check(files, f'input {name}: no file has such a name; check the pattern')
+            yield from ((file, file) for file in files)
+        else:
+            inputs = self.inferencer._inputs_to_list(name)  # folders, videos, addresses
+            video = self.inferencer._video_input
+            yield from ((name if video else single, single) for single in inputs)
+
+
+def _is_single(inputs: Any) -> bool:
+    """Tell a single image from several."""
+    if isinstance(inputs, str | os.PathLike):
+        name = os.fspath(inputs)
+        several = os.path.isdir(name) or name.startswith('webcam') or _is_video(name)
+        return os.path.isfile(name) and not _is_video(name) or not (several or glob.has_magic(name))
+    return isinstance(inputs, np.ndarray | Image.Image)
+
+
+def _is_video(name: str) -> bool:
+    return (mimetypes.guess_type(name)[0] or '').startswith('video')
+
+
+def _path_of(single: Any) -> str | None:
+    return single if isinstance(single, str) else None
+
+
+def _as_array(single: Any) -> Any:
+    if isinstance(single, Image.Image):
+        rgb = np.asarray(ImageOps.exif_transpose(single).convert('RGB'))
+        return np.ascontiguousarray(rgb[..., ::-1])
+    return single
+
+
+def _missing() -> Iterator[None]:
+    raise InputError('boxes: fewer entries than images; give one array for each image')
+    yield
+
+
+def _webcam(name: str) -> Iterator[tuple[str, np.ndarray]]:
+    number = name.partition(':')[2] or '0'
+    check(number.isdigit(), f'input {name}: expected webcam:NUMBER, such as webcam:0')
+    capture = cv2.VideoCapture(int(number))
+    check(capture.isOpened(), f'input {name}: this camera cannot be opened; try another number')
+    try:
+        while True:
+            success, frame = capture.read()
+            if not success:
+                return
+            yield name, frame
+    finally:
+        capture.release()
+
+
+def _torchvision(device: torch.device) -> Detector:
+    """Return torchvision's Faster R-CNN (ResNet-50 FPN v2, COCO), people only."""
+    from torchvision.models import detection as zoo
+
+    weights = zoo.FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1
+    network = zoo.fasterrcnn_resnet50_fpn_v2(weights=weights).to(device).eval()
+    person = weights.meta['categories'].index('person')
+
+    @torch.no_grad()
+    def detect(image: np.ndarray) -> np.ndarray:
+        rgb = torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).permute(2, 0, 1)
+        found = network([rgb.to(device, torch.float32) / 255])[0]
+        boxes = torch.column_stack([found['boxes'], found['scores']])
+        return boxes[found['labels'] == person].cpu().numpy()
+
+    return detect

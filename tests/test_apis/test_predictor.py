@@ -1,0 +1,264 @@
+"""PosePredictor: the same keypoints as MMPose's inferencer, whatever the input and the batch."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import tiny_run
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis.inferencers import Pose2DInferencer
+from mmpose.registry import MODELS
+from PIL import Image
+from xtcocotools.coco import COCO
+
+from mspose_plugin.apis.predictor import PosePredictor
+from mspose_plugin.utils.errors import InputError
+
+
+@pytest.fixture(scope='module')
+def base(tmp_path_factory):
+    """Return a folder with images, a config, and a checkpoint of its untrained network."""
+    folder = tmp_path_factory.mktemp('predictor')
+    config = tiny_run.write_config(
+        folder / 'tiny.py',
+        tiny_run.write_mpii(folder / 'mpii'),
+        "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'",
+    )
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    for (
+        parameter
+    ) in model.parameters():  # maxima away from the border, unlike an untrained network's
+        torch.nn.init.normal_(parameter, 0.0, 0.2)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    photos = folder / 'photos'
+    photos.mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3)).astype(np.float32)
+    for i, picture in enumerate(noise):  # nowhere flat, so that no two maxima are equal
+        picture = cv2.normalize(cv2.GaussianBlur(picture, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX)
+        cv2.imwrite(str(photos / f'{i}.png'), picture)
+    return folder
+
+
+def build(base, **options):
+    return PosePredictor(str(base / 'tiny.py'), str(base / 'a.pth'), device='cpu', **options)
+
+
+@pytest.fixture(scope='module')
+def predictor(base):
+    return build(base)
+
+
+@pytest.fixture(scope='module')
+def photo(base):
+    return str(base / 'photos/0.png')
+
+
+BOXES = np.array([[3.0, 4, 50, 60], [10, 2, 44, 61.5], [0, 0, 64, 64]])
+
+
+def same(a, b):
+    assert len(a) == len(b)
+    assert np.abs(a.keypoints - b.keypoints).max() <= 1e-4
+    assert np.abs(a.scores - b.scores).max() <= 1e-4
+
+
+def test_equals_mmpose(base, predictor, photo):
+    mmpose = Pose2DInferencer(
+        str(base / 'tiny.py'), str(base / 'a.pth'), det_model='whole_image', device='cpu'
+    )
+    expected = next(mmpose(photo, return_datasamples=True))['predictions'][0].pred_instances
+    result = predictor(photo)
+    assert np.array_equal(result.keypoints, expected.keypoints)
+    assert np.array_equal(result.scores, expected.keypoint_scores)
+    assert (
+        len(np.unique(result.keypoints.round(), axis=1)[0]) > 3
+        and np.abs(result.scores).max() > 0.01
+    )
+    assert result.path == photo and not result.fault
+
+
+def test_every_kind_of_input_gives_the_same(base, predictor, photo):
+    expected = predictor(photo)
+    array = cv2.imread(photo)
+    for source in (
+        base / 'photos/0.png',
+        array,
+        Image.open(photo),
+        Image.fromarray(array[..., ::-1]),
+    ):
+        same(predictor(source), expected)
+    for several in ([photo], (array, Image.open(photo)), iter([photo])):
+        for result in predictor(several):
+            same(result, expected)
+    for name in (base / 'photos', str(base / 'photos/*.png'), str(base / '**/photos/*.png')):
+        results = predictor(name)
+        assert [r.path for r in results] == [str(base / f'photos/{i}.png') for i in range(3)]
+        same(results[0], expected)
+
+
+def test_an_upright_photo(base, predictor, tmp_path):
+    """A camera notes its rotation; files, PIL images and the boxes agree on it."""
+    picture = Image.fromarray(cv2.imread(str(base / 'photos/1.png'))[:60])
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / 'turned.jpg', exif=exif)
+    result = predictor(tmp_path / 'turned.jpg')
+    assert result.image.shape[:2] == (96, 60)
+    assert result.boxes.tolist() == [[0, 0, 60, 96]]
+    assert (
+        np.abs(predictor(Image.open(tmp_path / 'turned.jpg')).keypoints - result.keypoints).max()
+        < 2
+    )
+
+
+@pytest.mark.parametrize('batch_size', [1, 2, 5])
+def test_persons_of_several_images_share_a_batch(base, predictor, batch_size, monkeypatch):
+    files = sorted(map(str, (base / 'photos').iterdir()))
+    boxes = [BOXES, BOXES[:0], BOXES[:1]]
+    expected = [predictor(f, b) for f, b in zip(files, boxes)]
+    other = build(base, batch_size=batch_size)
+    sizes, step = [], other.model.test_step
+    monkeypatch.setattr(
+        other.model, 'test_step', lambda data: sizes.append(len(data['inputs'])) or step(data)
+    )
+    results = other(files, boxes)
+    assert sizes == {1: [1] * 4, 2: [2, 2], 5: [4]}[batch_size]
+    assert [len(r) for r in results] == [3, 0, 1]
+    for result, want in zip(results, expected):
+        if len(want):
+            same(result, want)
+        assert np.array_equal(result.boxes, want.boxes)
+
+
+def test_a_detector(base, photo):
+    found = np.concatenate([BOXES, [[0.9], [0.2], [0.5]]], axis=1)
+    result = build(base, detector=lambda image: found, box_score=0.4)(photo)
+    assert np.array_equal(result.boxes, BOXES[[0, 2]].astype(np.float32))
+    assert result.box_scores.tolist() == pytest.approx([0.9, 0.5])
+    assert len(build(base, detector=lambda image: [])(photo)) == 0
+
+
+def test_it_reads_no_further_than_it_has_to(predictor, photo):
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(photo)
+            yield photo
+
+    stream = predictor.stream(endless())
+    for _ in range(5):
+        next(stream)
+    assert len(taken) < 50
+    stream.close()
+
+
+def test_a_video(base, predictor, tmp_path):
+    frames = [cv2.imread(str(base / f'photos/{i}.png')) for i in (0, 1, 2, 1)]
+    writer = cv2.VideoWriter(str(tmp_path / 'v.avi'), cv2.VideoWriter_fourcc(*'MJPG'), 5, (96, 96))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    results = predictor(tmp_path / 'v.avi')
+    assert [r.index for r in results] == [0, 1, 2, 3]
+    assert {r.path for r in results} == {str(tmp_path / 'v.avi')}
+    capture = cv2.VideoCapture(str(tmp_path / 'v.avi'))
+    for result in results:
+        same(predictor(capture.read()[1]), result)
+
+
+def test_a_broken_image_among_others(predictor, photo, tmp_path):
+    (tmp_path / 'broken.jpg').write_bytes(b'no image')
+    results = predictor([photo, str(tmp_path / 'broken.jpg'), photo])
+    assert [len(r) for r in results] == [1, 0, 1]
+    assert 'broken.jpg' in results[1].fault
+    same(results[0], results[2])
+    for bad, words in (
+        (tmp_path / 'broken.jpg', 'broken.jpg'),
+        ([str(tmp_path / 'broken.jpg')], 'broken.jpg'),
+        (tmp_path / 'none.jpg', 'none.jpg'),
+        (str(tmp_path / '*.gif'), 'check the pattern'),
+        ('webcam:x', 'webcam:NUMBER'),
+    ):
+        with pytest.raises(InputError, match=words):
+            predictor(bad)
+
+
+def test_bad_arguments(base, predictor, photo):
+    for boxes in ([[1, 2, 3]], [1, 2, 3, 4], [[5, 5, 5, 9]], [['a'] * 4], [[0, 0, np.nan, 4]]):
+        with pytest.raises(InputError, match='expected .N, 4. or .N, 5.'):
+            predictor(photo, boxes)
+    with pytest.raises(InputError, match='one array for each image'):
+        predictor([photo, photo], [BOXES])
+    with pytest.raises(InputError, match='batch_size=0'):
+        build(base, batch_size=0)
+
+
+def test_precision_and_compilation(base, predictor, photo):
+    expected = predictor(photo, BOXES)
+    assert np.abs(build(base, half=True)(photo, BOXES).scores - expected.scores).max() < 0.05
+    torch._dynamo.reset()
+    with pytest.MonkeyPatch.context() as patch:  # eager: what is compiled, not how fast it is
+        patch.setattr(torch.nn.Module, 'compile', _compile_eagerly)
+        same(build(base, compile=True)(photo, BOXES), expected)
+
+
+def _compile_eagerly(module):
+    module._compiled_call_impl = torch.compile(module._call_impl, backend='eager')
+
+
+def test_heatmaps(base, photo):
+    result = build(base, test_cfg=dict(output_heatmaps=True))(photo, BOXES)
+    assert result.heatmaps.shape[:2] == (3, 16)
+    assert np.allclose(result.heatmaps.max((2, 3)), result.scores, atol=1e-6)
+
+
+def test_result(predictor, photo, tmp_path):
+    result = predictor(photo, BOXES)
+    assert len(result) == 3 and len(result.names) == 16
+    x, y, score = result[1]['right_wrist']
+    k = result.names.index('right_wrist')
+    assert (x, y) == tuple(result.keypoints[1, k].tolist()) and score == result.scores[1, k]
+
+    before = result.image.copy()
+    picture = result.plot(min_score=-1)
+    assert np.array_equal(result.image, before) and picture.shape == before.shape
+    assert (picture != before).any(axis=2).mean() > 0.01
+    assert np.array_equal(result.plot(min_score=9), before)  # nobody is sure enough: BGR stays BGR
+    result.save(str(tmp_path / 'p.png'), min_score=-1)
+    assert np.array_equal(cv2.imread(str(tmp_path / 'p.png')), picture)
+    with pytest.raises(InputError, match='p.txt'):
+        result.save(str(tmp_path / 'p.txt'))
+
+
+def test_json_is_cocos(predictor, photo, tmp_path):
+    result = predictor(photo, BOXES)
+    text = result.to_json(str(tmp_path / 'r.json'), image_id=7)
+    found = json.loads(text)
+    assert json.loads((tmp_path / 'r.json').read_text()) == found
+    truth = COCO()
+    truth.dataset = dict(images=[dict(id=7)], annotations=[], categories=[dict(id=1)])
+    truth.createIndex()
+    loaded = truth.loadRes(found).anns
+    assert len(loaded) == 3
+    keypoints = np.array(loaded[1]['keypoints']).reshape(16, 3)
+    assert np.allclose(keypoints[:, :2], result.keypoints[0], atol=1e-3)
+    assert loaded[1]['bbox'] == [3, 4, 47, 56]
+    assert predictor(photo).to_coco()[0]['image_id'] == photo
+
+
+def test_supervision(predictor, photo, monkeypatch):
+    monkeypatch.setitem(__import__('sys').modules, 'supervision', None)
+    with pytest.raises(InputError, match='pip install .supervision'):
+        predictor(photo).to_supervision()
+    monkeypatch.undo()
+    supervision = pytest.importorskip('supervision', reason='supervision is not installed')
+    result = predictor(photo, BOXES)
+    keypoints = result.to_supervision()
+    assert isinstance(keypoints, supervision.KeyPoints)
+    assert np.allclose(keypoints.xy, result.keypoints)
