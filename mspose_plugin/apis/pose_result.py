@@ -147,7 +147,10 @@ class PoseResult:
             import supervision
         except ImportError:
             supervision = None
-        check(supervision, 'to_supervision needs the package supervision: pip install "supervision>=0.29"')
+        check(
+            supervision,
+            'to_supervision needs the package supervision: pip install "supervision>=0.29"',
+        )
         return supervision.KeyPoints(
             xy=self.keypoints.astype(np.float32),
             keypoint_confidence=self.scores.astype(np.float32),
