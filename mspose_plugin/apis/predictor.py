@@ -7,25 +7,21 @@ network computes, boxes from elsewhere, and results that need no knowledge of MM
 
 from __future__ import annotations
 
-import glob
-import mimetypes
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from itertools import chain
+from os import PathLike
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.logging import MMLogger
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.structures import PoseDataSample
-from PIL import Image, ImageOps
 
+from mspose_plugin.apis.inputs import boxes_of, is_single, sources
 from mspose_plugin.apis.pose_result import PoseResult, empty_result
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils.checks import check, check_value, numbers
@@ -124,7 +120,7 @@ class PosePredictor:
         return tuple(names[k] for k in range(len(names)))
 
     def __call__(
-        self, inputs: Any, boxes: Sequence | np.ndarray | None = None
+        self, inputs: Any, boxes: Sequence | np.ndarray | str | None = None
     ) -> PoseResult | list[PoseResult]:
         """Predict.
 
@@ -140,16 +136,16 @@ class PosePredictor:
             InputError: nothing can be read; a single unreadable image among others is a result
                 without persons, with its ``fault``.
         """
-        single = _is_single(inputs)
-        if single and boxes is not None:
+        single = is_single(inputs)
+        if single and boxes is not None and not isinstance(boxes, str):
             boxes = [boxes]
         results = list(self.stream([inputs] if single else inputs, boxes))
-        check(results or not isinstance(inputs, str | os.PathLike), f'input {inputs}: no images')
+        check(results or not isinstance(inputs, str | PathLike), f'input {inputs}: no images')
         if single or (results and all(r.fault for r in results)):
             check(not results[0].fault, f'{results[0].fault}')
         return results[0] if single else results
 
-    def stream(self, inputs: Any, boxes: Iterable | None = None) -> Iterator[PoseResult]:
+    def stream(self, inputs: Any, boxes: Iterable | str | None = None) -> Iterator[PoseResult]:
         """Predict one image after the other, without holding all of them.
 
         Args:
@@ -157,7 +153,8 @@ class PosePredictor:
                 iterable of these; a folder of images, a pattern such as ``'photos/*.jpg'``, an
                 address, a video file, or ``'webcam:0'``.
             boxes: for each image ``[N, 4]`` or ``[N, 5]``: x1, y1, x2, y2 in pixels and perhaps a
-                score. Default: None, the detector's.
+                score; or a detector's file, see :func:`~mspose_plugin.apis.inputs.read_boxes`.
+                Default: None, the detector's.
 
         Yields:
             A result for each image or frame, in their order.
@@ -181,13 +178,12 @@ class PosePredictor:
 
     # ---------------------------------------------------------------- one image
 
-    def _prepared(self, inputs: Any, boxes: Iterable | None) -> Iterator[_Image]:
+    def _prepared(self, inputs: Any, boxes: Iterable | str | None) -> Iterator[_Image]:
         """Read and cut the images in threads, a few ahead of the network."""
-        given = chain(boxes, _missing()) if boxes is not None else None
         ahead: deque[Future[_Image]] = deque()
         with ThreadPoolExecutor(_THREADS, 'mspose-read') as pool:
-            for index, (path, source) in enumerate(self._sources(inputs)):
-                own = None if given is None else next(given)
+            images = sources(inputs, self.inferencer)
+            for index, ((path, source), own) in enumerate(boxes_of(images, boxes)):
                 ahead.append(pool.submit(self._prepare, index, path, source, own))
                 if len(ahead) > 2 * self.batch_size:
                     yield ahead.popleft().result()
@@ -258,77 +254,6 @@ class PosePredictor:
             if fields[0] is not None and 'heatmaps' in fields[0]:
                 result.heatmaps = np.stack([f.heatmaps.cpu().numpy() for f in fields])
         return result
-
-    # ---------------------------------------------------------------- inputs
-
-    def _sources(self, inputs: Any) -> Iterator[tuple[str | None, Any]]:
-        """Yield path and file name or array of each image."""
-        if isinstance(inputs, os.PathLike):
-            inputs = os.fspath(inputs)
-        if isinstance(inputs, str):
-            yield from self._files(inputs)
-        elif _is_single(inputs):
-            yield _path_of(inputs), _as_array(inputs)
-        else:
-            for single in inputs:
-                single = os.fspath(single) if isinstance(single, os.PathLike) else single
-                yield _path_of(single), _as_array(single)
-
-    def _files(self, name: str) -> Iterator[tuple[str | None, Any]]:
-        if name.startswith('webcam'):
-            yield from _webcam(name)
-        elif glob.has_magic(name) and not os.path.exists(name):
-            files = sorted(glob.glob(name, recursive=True))
-            check(files, f'input {name}: no file has such a name; check the pattern')
-            yield from ((file, file) for file in files)
-        else:
-            inputs = self.inferencer._inputs_to_list(name)  # folders, videos, addresses
-            video = self.inferencer._video_input
-            yield from ((name if video else single, single) for single in inputs)
-
-
-def _is_single(inputs: Any) -> bool:
-    """Tell a single image from several."""
-    if isinstance(inputs, str | os.PathLike):
-        name = os.fspath(inputs)
-        several = os.path.isdir(name) or name.startswith('webcam') or _is_video(name)
-        return os.path.isfile(name) and not _is_video(name) or not (several or glob.has_magic(name))
-    return isinstance(inputs, np.ndarray | Image.Image)
-
-
-def _is_video(name: str) -> bool:
-    return (mimetypes.guess_type(name)[0] or '').startswith('video')
-
-
-def _path_of(single: Any) -> str | None:
-    return single if isinstance(single, str) else None
-
-
-def _as_array(single: Any) -> Any:
-    if isinstance(single, Image.Image):
-        rgb = np.asarray(ImageOps.exif_transpose(single).convert('RGB'))
-        return np.ascontiguousarray(rgb[..., ::-1])
-    return single
-
-
-def _missing() -> Iterator[None]:
-    raise InputError('boxes: fewer entries than images; give one array for each image')
-    yield
-
-
-def _webcam(name: str) -> Iterator[tuple[str, np.ndarray]]:
-    number = name.partition(':')[2] or '0'
-    check(number.isdigit(), f'input {name}: expected webcam:NUMBER, such as webcam:0')
-    capture = cv2.VideoCapture(int(number))
-    check(capture.isOpened(), f'input {name}: this camera cannot be opened; try another number')
-    try:
-        while True:
-            success, frame = capture.read()
-            if not success:
-                return
-            yield name, frame
-    finally:
-        capture.release()
 
 
 def _torchvision(device: torch.device) -> Detector:

@@ -262,3 +262,55 @@ def test_supervision(predictor, photo, monkeypatch):
     keypoints = result.to_supervision()
     assert isinstance(keypoints, supervision.KeyPoints)
     assert np.allclose(keypoints.xy, result.keypoints)
+
+
+def test_a_detectors_file(predictor, photo, base, tmp_path):
+    file = tmp_path / 'boxes.json'
+    entries = [
+        dict(image_id='0.png', bbox=[3, 4, 47, 56], score=0.9),
+        dict(image_id='0.png', category_id=2, bbox=[1, 1, 9, 9], score=0.9),
+        dict(image_id='photos/2.png', category_id=1, bbox=[0, 0, 64, 64], score=0.5),
+    ]
+    file.write_text(json.dumps(entries))
+    results = predictor(base / 'photos', str(file))
+    assert [len(r) for r in results] == [1, 0, 1]
+    same(results[0], predictor(photo, BOXES[:1]))
+    assert results[2].box_scores.tolist() == [0.5]
+    assert len(predictor(photo, str(file))) == 1
+
+    (tmp_path / '000000000785.png').write_bytes((base / 'photos/0.png').read_bytes())
+    file.write_text(json.dumps([dict(image_id=785, bbox=[3, 4, 47, 56], score=0.9)]))
+    assert len(predictor(tmp_path / '000000000785.png', str(file))) == 1
+
+    for content in ('{', '{}', '[3]', '[{"image_id": 1, "bbox": [1, 2, 3], "score": 1}]',
+                    '[{"bbox": [1, 2, 3, 4], "score": 1}]'):  # fmt: skip
+        file.write_text(content)
+        with pytest.raises(InputError, match='boxes.json'):
+            predictor(photo, str(file))
+
+
+def test_torchvisions_detector(base, photo, monkeypatch):
+    """Its network is built and called as its weights want it; the weights cannot be had here."""
+    from torchvision.models import detection
+
+    build_network, seen = detection.fasterrcnn_resnet50_fpn_v2, []
+
+    def without_weights(weights):
+        seen.append(weights)
+        network = build_network(weights=None, weights_backbone=None)
+
+        def predict(images):
+            seen.append(images[0])
+            boxes = torch.tensor([[1.0, 2, 30, 40], [5, 5, 50, 50], [0, 0, 9, 9]])
+            labels, scores = torch.tensor([1, 3, 1]), torch.tensor([0.9, 0.8, 0.1])
+            return [dict(boxes=boxes, labels=labels, scores=scores)]
+
+        monkeypatch.setattr(network, 'forward', predict)
+        return network
+
+    monkeypatch.setattr(detection, 'fasterrcnn_resnet50_fpn_v2', without_weights)
+    result = build(base, detector='torchvision')(photo)
+    assert result.boxes.tolist() == [[1, 2, 30, 40]]  # the person who is sure enough
+    assert seen[0].meta['categories'][1] == 'person'
+    expected = cv2.imread(photo)[..., ::-1].transpose(2, 0, 1) / 255
+    assert np.allclose(seen[1].numpy(), expected)

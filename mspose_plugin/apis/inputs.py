@@ -1,0 +1,151 @@
+"""What can be predicted on: files, folders, patterns, addresses, videos, cameras, arrays."""
+
+from __future__ import annotations
+
+import glob
+import mimetypes
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mmpose.apis.inferencers import Pose2DInferencer
+from PIL import Image, ImageOps
+
+from mspose_plugin.utils.checks import check, numbers
+from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import read_json
+
+Source = tuple[str | None, Any]
+"""Path of an image (or of its video), and what it is read from: the path, or an array."""
+
+
+def is_single(inputs: Any) -> bool:
+    """Tell a single image from several.
+
+    Args:
+        inputs: what is to be predicted on.
+    """
+    if isinstance(inputs, str | os.PathLike):
+        name = os.fspath(inputs)
+        if os.path.isfile(name):
+            return not is_video(name)
+        several = os.path.isdir(name) or name.startswith('webcam') or is_video(name)
+        return not (several or glob.has_magic(name))
+    return isinstance(inputs, np.ndarray | Image.Image)
+
+
+def is_video(name: str) -> bool:
+    """Tell a video by its name.
+
+    Args:
+        name: of the file.
+    """
+    return (mimetypes.guess_type(name)[0] or '').startswith('video')
+
+
+def sources(inputs: Any, inferencer: Pose2DInferencer) -> Iterator[Source]:
+    """Yield the images, one after the other.
+
+    Args:
+        inputs: as for :meth:`mspose_plugin.apis.predictor.PosePredictor.stream`.
+        inferencer: MMPose's, which lists folders and reads videos.
+
+    Raises:
+        InputError: no such file, folder or camera.
+    """
+    if isinstance(inputs, str | os.PathLike):
+        yield from _named(os.fspath(inputs), inferencer)
+        return
+    for single in [inputs] if is_single(inputs) else inputs:
+        if isinstance(single, Image.Image):
+            rgb = np.asarray(ImageOps.exif_transpose(single).convert('RGB'))
+            yield None, np.ascontiguousarray(rgb[..., ::-1])
+        elif isinstance(single, str | os.PathLike):
+            yield os.fspath(single), os.fspath(single)
+        else:
+            yield None, single
+
+
+def _named(name: str, inferencer: Pose2DInferencer) -> Iterator[Source]:
+    if name.startswith('webcam'):
+        yield from ((name, frame) for frame in _webcam(name))
+    elif glob.has_magic(name) and not os.path.exists(name):
+        files = sorted(glob.glob(name, recursive=True))
+        check(files, f'input {name}: no file has such a name; check the pattern')
+        yield from zip(files, files)
+    else:
+        images = inferencer._inputs_to_list(name)
+        video = inferencer._video_input
+        yield from ((name if video else image, image) for image in images)
+
+
+def _webcam(name: str) -> Iterator[np.ndarray]:
+    number = name.partition(':')[2] or '0'
+    check(number.isdigit(), f'input {name}: expected webcam:NUMBER, such as webcam:0')
+    capture = cv2.VideoCapture(int(number))
+    check(capture.isOpened(), f'input {name}: this camera cannot be opened; try another number')
+    try:
+        while (grabbed := capture.read())[0]:
+            yield grabbed[1]
+    finally:
+        capture.release()
+
+
+def boxes_of(
+    images: Iterable[Source], boxes: Iterable | str | None
+) -> Iterator[tuple[Source, Any]]:
+    """Yield each image with its boxes; None where the detector is to look.
+
+    Args:
+        images: from :func:`sources`.
+        boxes: for each image an array, or a detector's file; None for none.
+
+    Raises:
+        InputError: fewer entries than images.
+    """
+    if isinstance(boxes, str):
+        found = read_boxes(boxes)
+        for image in images:
+            yield image, found.get(Path(image[0] or '').stem, np.zeros((0, 5)))
+        return
+    given = None if boxes is None else iter(boxes)
+    for image in images:
+        own = None if given is None else next(given, Ellipsis)
+        check(
+            own is not Ellipsis, 'boxes: fewer entries than images; give one array for each image'
+        )
+        yield image, own
+
+
+def read_boxes(path: str) -> dict[str, np.ndarray]:
+    """Read a detector's file in COCO's result format.
+
+    Args:
+        path: JSON, a list of dicts with ``image_id`` (a number as in COCO's file names, or a file
+            name), ``bbox`` (x, y, width, height in pixels), ``score``, and perhaps
+            ``category_id``, of which 1 is a person.
+
+    Returns:
+        Boxes ``[N, 5]``, x1, y1, x2, y2, score, by the image's file name without ending.
+
+    Raises:
+        InputError: not such a file; the entry is named.
+    """
+    expected = 'expected a list of {image_id, bbox [x, y, width, height], score}'
+    content = read_json(path, 'detector file', expected)
+    check(isinstance(content, list), f'detector file {path!r}: {expected}')
+    found = defaultdict(list)
+    for number, entry in enumerate(content):
+        values = [*entry.get('bbox', ()), entry.get('score')] if isinstance(entry, dict) else None
+        box = numbers(values, (5,))
+        if box is None or 'image_id' not in entry:
+            raise InputError(f'detector file {path!r}: entry {number} is {entry!r:.80}; {expected}')
+        if entry.get('category_id', 1) == 1:
+            image_id = entry['image_id']
+            name = f'{image_id:012d}' if isinstance(image_id, int) else Path(str(image_id)).stem
+            found[name].append(np.concatenate([box[:2], box[:2] + box[2:4], box[4:]]))
+    return {name: np.array(boxes) for name, boxes in found.items()}
