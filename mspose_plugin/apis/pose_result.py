@@ -11,10 +11,12 @@ import cv2
 import numpy as np
 from mmengine.structures import InstanceData
 from mmpose.structures import PoseDataSample
+from mmpose.structures.utils import revert_heatmap
 from mmpose.visualization import PoseLocalVisualizer
 
 from mspose_plugin.utils.checks import check, check_choice
-from mspose_plugin.utils.files import backend_of
+from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import write_file, write_json
 
 
 @dataclass
@@ -31,6 +33,8 @@ class PoseResult:
         path: of the image file, or the video's; None for an array.
         index: of the image among those given, or of the frame in its video.
         heatmaps: ``[N, K, h, w]`` where they were asked for, else None.
+        crops: ``[N, 4]``, x1, y1, x2, y2 in pixels of the image: what the heatmaps show; None where
+            there are no heatmaps.
         fault: why the image could not be read, else None.
     """
 
@@ -43,6 +47,7 @@ class PoseResult:
     path: str | None = None
     index: int = 0
     heatmaps: np.ndarray | None = field(default=None, repr=False)
+    crops: np.ndarray | None = field(default=None, repr=False)
     fault: str | None = None
 
     @property
@@ -89,6 +94,35 @@ class PoseResult:
         )
         return np.ascontiguousarray(visualizer.get_image()[..., ::-1])
 
+    def plot_heatmaps(self, keypoint: str | None = None, opacity: float = 0.6) -> np.ndarray:
+        """Lay the heatmaps over the image, in the colours from blue (0) to red (1).
+
+        Args:
+            keypoint: name of a keypoint. Default: None, the maximum over all.
+            opacity: of the colours, 0 to 1. Default: 0.6.
+
+        Returns:
+            A new image ``[H, W, 3]``, uint8, BGR.
+
+        Raises:
+            InputError: no heatmaps, or an unknown keypoint.
+        """
+        if self.heatmaps is None or self.crops is None:
+            raise InputError("no heatmaps: predict with test_cfg=dict(output_heatmaps=True)")
+        if keypoint is None:
+            maps = self.heatmaps.max(axis=1)
+        else:
+            check_choice('keypoint', keypoint, self.names)
+            maps = self.heatmaps[:, self.names.index(keypoint)]
+        shape = self.image.shape[:2]
+        total = np.zeros(shape, np.float32)
+        for heatmap, crop in zip(maps, self.crops):
+            center, scale = (crop[:2] + crop[2:]) / 2, crop[2:] - crop[:2]
+            total = np.maximum(total, revert_heatmap(heatmap, center, scale, shape))
+        grey = (total.clip(0, 1) * 255).astype(np.uint8)
+        colours = cv2.applyColorMap(grey, cv2.COLORMAP_JET)
+        return cv2.addWeighted(self.image, 1 - opacity, colours, opacity, 0)
+
     def save(self, path: str, **how: Any) -> None:
         """Write the picture of :meth:`plot`, whole or not at all.
 
@@ -101,7 +135,7 @@ class PoseResult:
         """
         ending = '.' + path.rsplit('.', 1)[-1].lower()
         check_choice(f'{path}: ending', ending, ('.png', '.jpg', '.jpeg'))
-        backend_of(path).put(cv2.imencode(ending, self.plot(**how))[1].tobytes(), path)
+        write_file(path, cv2.imencode(ending, self.plot(**how))[1].tobytes())
 
     def to_coco(self, image_id: int | str | None = None) -> list[dict[str, Any]]:
         """Return the persons in COCO's result format.
@@ -132,10 +166,10 @@ class PoseResult:
             path: file to write, whole or not at all. Default: None, none.
             image_id: as for :meth:`to_coco`.
         """
-        text = json.dumps(self.to_coco(image_id))
+        content = self.to_coco(image_id)
         if path is not None:
-            backend_of(path).put_text(text + '\n', path)
-        return text
+            write_json(path, content)
+        return json.dumps(content)
 
     def to_supervision(self) -> Any:
         """Return ``supervision.KeyPoints``, for that library's annotators.

@@ -253,6 +253,11 @@ class PosePredictor:
             fields = [sample.get('pred_fields') for sample in image.found]
             if fields[0] is not None and 'heatmaps' in fields[0]:
                 result.heatmaps = np.stack([f.heatmaps.cpu().numpy() for f in fields])
+                centers, scales = (
+                    np.stack([np.ravel(sample.metainfo[key]) for sample in image.found])
+                    for key in ('input_center', 'input_scale')
+                )
+                result.crops = np.concatenate([centers - scales / 2, centers + scales / 2], axis=1)
         return result
 
 

@@ -216,6 +216,30 @@ def test_heatmaps(base, photo):
     result = build(base, test_cfg=dict(output_heatmaps=True))(photo, BOXES)
     assert result.heatmaps.shape[:2] == (3, 16)
     assert np.allclose(result.heatmaps.max((2, 3)), result.scores, atol=1e-6)
+    # the padded box with the input's aspect ratio, here a square
+    centers, sides = (BOXES[:, :2] + BOXES[:, 2:]) / 2, (BOXES[:, 2:] - BOXES[:, :2]).max(1) * 1.25
+    assert np.allclose((result.crops[:, :2] + result.crops[:, 2:]) / 2, centers)
+    assert np.allclose((result.crops[:, 2:] - result.crops[:, :2]).T, sides)
+
+
+def test_heatmaps_lie_over_the_image(base, photo):
+    predictor = build(base, test_cfg=dict(output_heatmaps=True))
+    result = predictor(photo, BOXES[:1])
+    k = result.names.index('pelvis')
+    result.heatmaps = np.zeros_like(result.heatmaps)
+    result.heatmaps[0, k, 6, 9] = 1  # of 16 x 16 cells
+    result.image = np.zeros_like(result.image)
+    for picture in (result.plot_heatmaps('pelvis'), result.plot_heatmaps()):
+        y, x = np.unravel_index(picture[..., 2].argmax(), picture.shape[:2])  # red
+        side = result.crops[0, 2] - result.crops[0, 0]
+        assert abs(x - (result.crops[0, 0] + 9 / 15 * side)) < side / 16
+        assert abs(y - (result.crops[0, 1] + 6 / 15 * side)) < side / 16
+    assert result.plot_heatmaps('thorax')[..., 2].max() == 0
+    with pytest.raises(InputError, match='elbw'):
+        result.plot_heatmaps('elbw')
+    result.heatmaps = None
+    with pytest.raises(InputError, match='output_heatmaps=True'):
+        result.plot_heatmaps()
 
 
 def test_result(predictor, photo, tmp_path):
