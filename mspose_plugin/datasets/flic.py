@@ -31,15 +31,27 @@ import numpy as np
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
+from mspose_plugin.datasets.annotations import (
+    numeric,
+    read_columns,
+    report_unlearnable,
+    text,
+    warn_dropped,
+)
 from mspose_plugin.datasets.flic_metainfo import FLIC_METAINFO
-from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_choice, check_shapes, check_value, refused
 from mspose_plugin.utils.files import check_folder, local_file, read_mat
 
 COLUMNS = [0, 1, 2, 3, 4, 5, 6, 9, 12, 13, 16]  # of examples.mat's 29, in FLIC_METAINFO's order
 MIRRORED = [3, 4, 5, 0, 1, 2, 7, 6, 9, 8, 10]
 PADDING = 1.25
 FRAME_HEIGHT, CROP_SIDE = 480, 440
+EXAMPLE = dict(
+    filepath=text(),
+    coords=numeric(2, 29, finite=False),
+    torsobox=numeric(4, finite=False),
+    imgdims=numeric(2),
+)
 HELP = (
     'download FLIC.zip from https://bensapp.github.io/flic-dataset.html and unpack it to '
     'data/flic (examples.mat and images/), or use the .h5 files of '
@@ -78,26 +90,22 @@ class FlicDataset(BaseCocoStyleDataset):
         **kwargs: Any,
     ) -> None:
         """Check the split; see the class for the arguments."""
-        if split not in (None, 'train', 'test'):
-            raise InputError(f"FlicDataset: split must be 'train' or 'test', got {split!r}")
-        if kwargs.get('bbox_file'):
-            raise InputError('FlicDataset: bbox_file is not supported; boxes come with FLIC')
+        check_choice('FlicDataset: split', split, ('train', 'test', None))
+        boxes = kwargs.get('bbox_file')
+        check_value(not boxes, 'FlicDataset: bbox_file', boxes, 'none; boxes come with FLIC')
         self.split = split
         self.observer_centric = observer_centric
         super().__init__(ann_file=ann_file, **kwargs)
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         """Read persons and turn them into MMPose's entries."""
-        suffix = Path(self.ann_file).suffix
+        suffix, file = Path(self.ann_file).suffix, f'FlicDataset: ann_file {self.ann_file!r}'
+        check(suffix in ('.mat', '.h5', '.hdf5'), f'{file} is neither .mat nor .h5; {HELP}')
         if suffix == '.mat':
             names, joints, centers, sides = read_examples(self.ann_file, self.split)
-        elif suffix in ('.h5', '.hdf5'):
+        else:
             check_split(self.ann_file, self.split)
             names, joints, centers, sides = read_hdf5(self.ann_file)
-        else:
-            raise InputError(
-                f'FlicDataset: ann_file {self.ann_file!r} is neither .mat nor .h5; {HELP}'
-            )
         check_folder(self.data_prefix.get('img', ''), 'FLIC image folder', HELP)
         if self.observer_centric:
             joints = to_observer_centric(joints)
@@ -111,8 +119,7 @@ class FlicDataset(BaseCocoStyleDataset):
             blank = keep & ~visible.any(axis=1)
             warn_dropped(self.ann_file, int(blank.sum()), len(keep), 'without a labelled joint')
             keep &= ~blank
-        if not keep.any():
-            raise InputError(f'{self.ann_file}: none of the {len(keep)} persons is usable')
+        check(keep.any(), f'{self.ann_file}: none of the {len(keep)} persons is usable')
         if not self.test_mode:
             report_unlearnable(self.ann_file, boxes[keep], joints[keep], visible[keep])
             joints = joints.astype(np.float32)
@@ -163,11 +170,9 @@ def check_split(path: str, split: str | None) -> None:
     """Raise :class:`InputError` when an ``.h5`` file's name speaks against the wanted split."""
     stem = Path(path).stem.lower()
     named = 'train' if 'train' in stem else 'test' if 'val' in stem or 'test' in stem else None
-    if split and named and split != named:
-        raise InputError(
-            f"FlicDataset: {path} does not hold split='{split}'; pose-hg-train's "
-            'files are train.h5 and valid.h5'
-        )
+    files = "pose-hg-train's files are train.h5 and valid.h5"
+    fits = not split or not named or split == named
+    check(fits, f"FlicDataset: {path} does not hold split='{split}'; {files}")
 
 
 def read_hdf5(path: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
@@ -185,33 +190,16 @@ def read_hdf5(path: str) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]
         InputError: not such a file.
     """
     keys = ('imgname', 'part', 'visible', 'center', 'scale')
-    with local_file(path, 'FLIC annotation file', HELP) as local:
-        try:
-            with h5py.File(local, 'r') as f:
-                data = {key: f[key][:] for key in keys if key in f}
-        except OSError as e:
-            raise InputError(f'{path} is not a readable HDF5 file; {HELP}') from e
+    reading = refused(f'{path} is not a readable HDF5 file', OSError, remedy=HELP)
+    with local_file(path, 'FLIC annotation file', HELP) as local, reading:
+        with h5py.File(local, 'r') as f:
+            data = {key: f[key][:] for key in keys if key in f}
     missing = [key for key in keys if key not in data]
-    if missing:
-        raise InputError(
-            f'{path} lacks {", ".join(missing)}; expected an annotation file of '
-            'pose-hg-train (data/flic/annot)'
-        )
-    n = len(data['part'])
-    if not n:
-        raise InputError(f'{path} holds no person')
-    for key, shape in (
-        ('imgname', (n,)),
-        ('part', (n, 11, 2)),
-        ('visible', (n, 11)),
-        ('center', (n, 2)),
-        ('scale', (n,)),
-    ):
-        if data[key].shape != shape:
-            raise InputError(
-                f'{path}: {key} must be {shape} for {n} persons with 11 joints, got '
-                f'{data[key].shape}'
-            )
+    source = 'expected an annotation file of pose-hg-train (data/flic/annot)'
+    check(not missing, f'{path} lacks {", ".join(missing)}; {source}')
+    check(len(data['part']), f'{path} holds no person; {source}')
+    axes = zip(keys, ('N', 'N 11 2', 'N 11', 'N 2', 'N'))
+    check_shapes(f'{path} (N persons)', **{key: (data[key], part) for key, part in axes})
     joints = np.where(data['visible'][..., None] > 0, data['part'], np.nan)
     names = [name.decode() if isinstance(name, bytes) else str(name) for name in data['imgname']]
     return names, joints, data['center'].astype(np.float64), 200.0 * data['scale']
@@ -235,33 +223,27 @@ def read_examples(
     Raises:
         InputError: not such a file, or ``split`` is missing.
     """
-    if split is None:
-        raise InputError(
-            f"FlicDataset: {path} holds both splits; set split='train' or split='test'"
-        )
+    check(split, f"FlicDataset: {path} holds both splits; set split='train' or split='test'")
     content = read_mat(path, 'examples', 'FLIC annotation file', HELP, squeeze_me=True)
     examples = np.atleast_1d(content['examples'])
     fields = ('filepath', 'coords', 'torsobox', 'imgdims', 'istrain', 'istest')
     missing = [field for field in fields if field not in (examples.dtype.names or ())]
-    if missing:
-        raise InputError(f'{path}: the struct array examples lacks {", ".join(missing)}')
-    chosen = [i for i, e in enumerate(examples) if np.any(e[f'is{split}'])]
-    if not chosen:
-        raise InputError(f'{path} has no person with is{split} among {len(examples)}')
-    names, joints, centers, sides = [], [], [], []
-    for i in chosen:
-        name, coords = str(examples[i]['filepath']), np.asarray(examples[i]['coords'])
-        box = np.asarray(examples[i]['torsobox'])
-        box = box if box.size else np.full(4, np.nan)  # no torso found: no usable box
-        # small integers in the file, which would overflow below
-        dims = np.atleast_1d(examples[i]['imgdims']).astype(float)
-        if coords.shape != (2, 29) or box.shape != (4,) or len(dims) < 2:
-            raise InputError(
-                f'{path}: example {i} ({name}) needs coords 2x29, torsobox of 4 and '
-                f'imgdims; got {coords.shape}, {box.shape}, {dims.shape}'
-            )
-        names.append(name)
-        joints.append(coords.astype(np.float64).T[COLUMNS])
-        centers.append(((float(box[0]) + float(box[2])) / 2, dims[0] / 2))
-        sides.append(CROP_SIDE * dims[0] / FRAME_HEIGHT)
-    return names, np.stack(joints), np.array(centers, dtype=float), np.array(sides, dtype=float)
+    check(not missing, f'{path}: the struct array examples lacks {", ".join(missing)}; {HELP}')
+    entries = [
+        dict(
+            id=i,
+            filepath=str(example['filepath']),
+            coords=example['coords'],
+            # no torso found: no usable box
+            torsobox=example['torsobox'] if example['torsobox'].size else [np.nan] * 4,
+            imgdims=np.atleast_1d(example['imgdims'])[:2],
+        )
+        for i, example in enumerate(examples)
+        if np.any(example[f'is{split}'])
+    ]
+    check(entries, f'{path} has no person with is{split} among {len(examples)}; {HELP}')
+    columns = read_columns(path, 'example', entries, EXAMPLE, HELP)
+    boxes, heights = columns['torsobox'], columns['imgdims'][:, 0]
+    joints = columns['coords'].transpose(0, 2, 1)[:, COLUMNS]
+    centers = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, heights / 2], axis=1)
+    return columns['filepath'], joints, centers, CROP_SIDE * heights / FRAME_HEIGHT

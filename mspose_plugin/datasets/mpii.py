@@ -24,9 +24,14 @@ from mmpose.datasets.datasets import MpiiDataset
 from mmpose.registry import DATASETS
 from mmpose.structures.bbox import bbox_cs2xyxy
 
-from mspose_plugin.datasets.reports import report_unlearnable, warn_dropped
-from mspose_plugin.utils.checks import numbers
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.datasets.annotations import (
+    numeric,
+    read_columns,
+    report_unlearnable,
+    text,
+    warn_dropped,
+)
+from mspose_plugin.utils.checks import check, check_numbers, check_value
 from mspose_plugin.utils.files import check_folder, read_json, read_mat
 
 NUM_JOINTS = 16
@@ -40,6 +45,17 @@ ANN_HELP = (
     f'(MPII as prepared for MMPose) into data/mpii/annotations and {IMAGES_HELP}; '
     f'{SYNTHETIC_HELP}'
 )
+FIELDS = dict(
+    image=text(
+        r'\d+(\.|$)', 'a file name with a number before the first dot, such as 015601864.jpg'
+    ),
+    center=numeric(2),
+    scale=numeric(),
+    joints=numeric(NUM_JOINTS, 2),
+    joints_vis=numeric(NUM_JOINTS),
+)
+FORMAT = "correct it, or take MMPose's MPII files; only test sets may lack joints and joints_vis"
+UNLABELLED = dict(joints=[[-1.0, -1.0]] * NUM_JOINTS, joints_vis=[0] * NUM_JOINTS)
 
 
 def installed_metainfo() -> dict:
@@ -74,9 +90,10 @@ class ZeroBasedMpiiDataset(MpiiDataset):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Check the head-box file's use; see the class for the arguments."""
-        headbox_file = kwargs.get('headbox_file')
-        if headbox_file and not (kwargs.get('test_mode') and str(headbox_file).endswith('.mat')):
-            raise InputError('ZeroBasedMpiiDataset: headbox_file is a .mat file for test_mode=True')
+        file = kwargs.get('headbox_file')
+        fits = not file or kwargs.get('test_mode') and str(file).endswith('.mat')
+        owner = 'ZeroBasedMpiiDataset: headbox_file'
+        check_value(fits, owner, file, 'a .mat file, with test_mode=True')
         super().__init__(*args, **kwargs)
 
     def load_data_list(self) -> list[dict]:
@@ -85,29 +102,28 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         Returns:
             One entry for each person (``data_mode='topdown'``).
         """
-        if self.bbox_file:
-            raise InputError(
-                'ZeroBasedMpiiDataset: bbox_file is not supported; MPII persons come '
-                'with a centre and a scale'
-            )
+        owner = 'ZeroBasedMpiiDataset: bbox_file'
+        check_value(not self.bbox_file, owner, self.bbox_file, 'none; MPII has centres and scales')
         return super().load_data_list()
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
         """Read the files, shift to 0-based pixels and leave persons out."""
         anns = read_json(self.ann_file, 'MPII annotation file', ANN_HELP)
-        check_annotations(self.ann_file, anns, need_joints=not self.test_mode)
+        some = isinstance(anns, list) and anns
+        check(some, f'{self.ann_file}: expected a non-empty list of MPII persons; {ANN_HELP}')
+        if self.test_mode:
+            anns = [{**UNLABELLED, **p} if _is_unlabelled(p) else p for p in anns]
+        columns = read_columns(self.ann_file, 'person', anns, FIELDS, FORMAT)
         folder = self.data_prefix.get('img', '')
         check_folder(folder, 'MPII image folder', f'{IMAGES_HELP}; {SYNTHETIC_HELP}')
-        nowhere = np.full((NUM_JOINTS, 2), -1.0), np.zeros(NUM_JOINTS, dtype=int)
-        joints = np.array([ann.get('joints', nowhere[0]) for ann in anns], dtype=np.float64)
-        visible = np.array([ann.get('joints_vis', nowhere[1]) for ann in anns])
+        joints, visible = columns['joints'], (columns['joints_vis'] > 0).astype(int)
         head_sizes = None
         if self.headbox_file:
             head_sizes, joints, visible = read_ground_truth(
                 self.headbox_file, self.ann_file, joints, visible
             )
-        centers = np.array([ann['center'] for ann in anns], dtype=np.float32)
-        sides = 200 * np.array([[ann['scale']] * 2 for ann in anns], dtype=np.float32)
+        centers = columns['center'].astype(np.float32)
+        sides = 200 * np.repeat(columns['scale'].astype(np.float32)[:, None], 2, axis=1)
         centers[:, 1] += np.where(centers[:, 0] != -1, 15 / 200 * sides[:, 1], 0)
         centers -= 1
         boxes = bbox_cs2xyxy(centers, sides)
@@ -116,11 +132,10 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         keep = sides.min(axis=1) > 0
         warn_dropped(self.ann_file, (~keep).sum(), len(keep), 'without a positive scale')
         if not self.test_mode:
-            blank = keep & ~(visible > 0).any(axis=1)
+            blank = keep & ~visible.any(axis=1)
             warn_dropped(self.ann_file, blank.sum(), len(keep), 'without a labelled joint')
             keep &= ~blank
-        if not keep.any():
-            raise InputError(f'{self.ann_file}: none of the {len(keep)} persons is usable')
+        check(keep.any(), f'{self.ann_file}: none of the {len(keep)} persons is usable')
         if not self.test_mode:
             report_unlearnable(self.ann_file, boxes[keep], joints[keep] - 1, visible[keep])
 
@@ -155,48 +170,8 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         return instance_list
 
 
-def check_annotations(path: str, anns: Any, need_joints: bool = True) -> None:
-    """Raise :class:`InputError` for the first entry that is not a person in MMPose's MPII format.
-
-    Args:
-        path: file the annotations come from.
-        anns: what the JSON file holds; must be a list of ``image`` (file name, a number before
-            the first dot), ``center`` (x, y), ``scale``, ``joints`` ``[16, 2]`` and ``joints_vis``
-            ``[16]``.
-        need_joints: False: a person may lack both ``joints`` and ``joints_vis``. Default: True.
-    """
-    if not isinstance(anns, list) or not anns:
-        raise InputError(f'{path}: expected a non-empty list of MPII persons; {ANN_HELP}')
-    joint_keys = {'joints', 'joints_vis'}
-    for i, ann in enumerate(anns):
-        where = f'{path}: person {i}'
-        if not isinstance(ann, dict):
-            raise InputError(f'{where} is not an object with image, center, scale, joints')
-        labelled = need_joints or bool(joint_keys & ann.keys())
-        missing = {'image', 'center', 'scale', *(joint_keys if labelled else ())} - ann.keys()
-        if missing:
-            test = '; only test sets may lack joints' if missing & joint_keys else ''
-            raise InputError(
-                f'{where} lacks {", ".join(sorted(missing))}; MMPose\'s MPII format '
-                f'needs image, center, scale, joints and joints_vis{test}'
-            )
-        if not isinstance(ann['image'], str) or not ann['image'].split('.')[0].isdecimal():
-            raise InputError(
-                f'{where}: image {ann["image"]!r} is not a file name with a number '
-                'before the first dot, such as 015601864.jpg'
-            )
-        shapes = dict(center=(2,), scale=())
-        if labelled:
-            shapes.update(joints=(None, 2), joints_vis=(None,))
-        for key, shape in shapes.items():
-            if numbers(ann[key], shape) is None:
-                wanted = 'x'.join('n' if n is None else str(n) for n in shape) or 'one'
-                raise InputError(f'{where}: {key} is not {wanted} finite number(s)')
-        if labelled and {len(ann['joints']), len(ann['joints_vis'])} != {NUM_JOINTS}:
-            raise InputError(
-                f'{where} has {len(ann["joints"])} joints and '
-                f'{len(ann["joints_vis"])} joints_vis; MPII has {NUM_JOINTS}'
-            )
+def _is_unlabelled(person: Any) -> bool:
+    return isinstance(person, dict) and not UNLABELLED.keys() & person.keys()
 
 
 def read_ground_truth(
@@ -223,38 +198,24 @@ def read_ground_truth(
     """
     what = 'MPII head-box file (headbox_file, relative to the working folder, not to data_root)'
     content = read_mat(path, 'headboxes_src', what, ANN_HELP)
-    boxes = content['headboxes_src']
-    if boxes.ndim != 3 or boxes.shape[:2] != (2, 2) or boxes.dtype.kind not in 'iuf':
-        raise InputError(
-            f'{path}: headboxes_src must be numbers [2, 2, persons], got '
-            f'{boxes.dtype} {boxes.shape}'
-        )
-    if boxes.shape[2] != len(joints):
-        raise InputError(
-            f'{path} has head boxes of {boxes.shape[2]} persons, {ann_file} has '
-            f'{len(joints)} persons; the two must belong together'
-        )
-    boxes = boxes.astype(np.float64)
+    num, where = len(joints), f'MPII head-box file {path!r}'
+    corners = content['headboxes_src']
+    boxes = check_numbers(f'{where}: headboxes_src', corners, (2, 2, None), finite=False)
+    check(
+        boxes.shape[2] == num,
+        f'{path} has head boxes of {boxes.shape[2]} persons, {ann_file} has {num} persons; '
+        'the two must belong together',
+    )
     diagonal = np.linalg.norm(boxes[1] - boxes[0], axis=0)
     bad = np.flatnonzero(~(np.isfinite(diagonal) & (diagonal > 0)))
-    if len(bad):
-        raise InputError(
-            f'{path}: {len(bad)} head box(es) without a size, the first is person {bad[0]}'
-        )
+    check(not len(bad), f'{path}: {len(bad)} head boxes without a size, first person {bad[:1]}')
     if not {'pos_gt_src', 'jnt_missing'} <= content.keys():
         return 0.6 * diagonal, joints, visible
-    exact = numbers(content['pos_gt_src'], (NUM_JOINTS, 2, len(joints)))
-    missing = numbers(content['jnt_missing'], (NUM_JOINTS, len(joints)))
-    if exact is None or missing is None:
-        raise InputError(
-            f'{path}: pos_gt_src must be finite numbers [16, 2, persons], jnt_missing '
-            f'[16, persons]; {ANN_HELP}'
-        )
-    exact, labelled = exact.transpose(2, 0, 1), missing.T == 0
+    positions, missing = content['pos_gt_src'], content['jnt_missing']
+    exact = check_numbers(f'{where}: pos_gt_src', positions, (NUM_JOINTS, 2, num))
+    exact = exact.transpose(2, 0, 1)
+    labelled = check_numbers(f'{where}: jnt_missing', missing, (NUM_JOINTS, num)).T == 0
     both = labelled & (visible > 0)
-    if both.any() and np.median(np.abs(exact - joints)[both]) > 1:
-        raise InputError(
-            f'{path} and {ann_file} have the same number of persons, but other '
-            'joints; the two must belong together'
-        )
+    same = not both.any() or np.median(np.abs(exact - joints)[both]) <= 1
+    check(same, f'{path} and {ann_file} have different joints; the two must belong together')
     return 0.6 * diagonal, exact, labelled.astype(int)

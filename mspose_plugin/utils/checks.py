@@ -6,7 +6,7 @@ inside trusts its callers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from math import inf
 from numbers import Integral, Real
@@ -44,7 +44,15 @@ def check_value(condition: object, name: str, value: object, expected: str) -> N
         InputError: the condition does not hold.
     """
     if not condition:
-        raise InputError(f'{name}={value!r}: expected {expected}')
+        raise InputError(f'{name}={shown(value)}: expected {expected}')
+
+
+def shown(value: object) -> str:
+    """Return ``repr(value)`` on one line, cut short where it is long."""
+    text = ' '.join(repr(value).split())
+    if len(text) <= 80:
+        return text
+    return f'{text[:60]} ...' + (f' ({len(value)} entries)' if isinstance(value, Sized) else '')
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
@@ -146,6 +154,31 @@ def refused(message: str, *errors: type[Exception], remedy: str = '') -> Iterato
     except errors or Exception as e:  # noqa: B030
         reason = getattr(e, 'strerror', None) or said(e)
         raise InputError(f'{message}: {reason}' + f'; {remedy}' * bool(remedy)) from e
+
+
+def check_numbers(
+    name: str, value: Any, shape: tuple[int | None, ...], finite: bool = True
+) -> np.ndarray:
+    """Return ``value`` as numbers of a shape, or refuse it.
+
+    Args:
+        name: of the argument, config entry or variable of a file.
+        value: what was given.
+        shape: the lengths of its axes; None stands for any length.
+        finite: refuse NaN and infinity. Default: True.
+
+    Returns:
+        ``[*shape]``, float64.
+
+    Raises:
+        InputError: another value.
+    """
+    array = numbers(value, shape, finite)
+    if array is None:
+        axes = ', '.join(str(n or 'any') for n in shape)
+        kind = 'finite numbers' if finite else 'numbers'
+        raise InputError(f'{name}={shown(value)}: expected {kind} of shape [{axes}]')
+    return array
 
 
 def numbers(value: Any, shape: tuple[int | None, ...], finite: bool = True) -> np.ndarray | None:

@@ -204,8 +204,8 @@ def test_metainfo():
 @pytest.mark.parametrize(
     'changes, message',
     [
-        (dict(coords=np.zeros((2, 28))), 'coords 2x29'),
-        (dict(torsobox=[1.0, 2.0]), 'torsobox of 4'),
+        (dict(coords=np.zeros((2, 28))), 'example 0 has coords=.*: expected 2 x 29 numbers'),
+        (dict(torsobox=[1.0, 2.0]), 'example 0 has torsobox=.*: expected 4 numbers'),
         (dict(istrain=False), 'no person with istrain'),
     ],
 )
@@ -223,7 +223,7 @@ def test_mat_without_fields_or_split(tmp_path):
         build(path, split='test')
     with pytest.raises(InputError, match="split='train'"):
         build(path)
-    with pytest.raises(InputError, match='split must be'):
+    with pytest.raises(InputError, match="split='val': expected one of 'train', 'test'"):
         build(path, split='val')
     savemat(path, dict(other=1))
     with pytest.raises(InputError, match="no variable 'examples'"):
@@ -235,7 +235,7 @@ def test_mat_without_fields_or_split(tmp_path):
     [
         (dict(part=None), 'part'),
         (dict(visible=None), 'lacks visible'),
-        (dict(part=np.zeros((N, 16, 2))), '11 joints'),
+        (dict(part=np.zeros((N, 16, 2))), r'expected \[N\], \[N, 11, 2\]'),
         (dict(scale=np.ones(3)), 'scale'),
         (dict(part=np.zeros((0, 11, 2))), 'no person'),
     ],

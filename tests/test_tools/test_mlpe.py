@@ -385,10 +385,10 @@ def test_detector_file_of_other_images_ends_the_tool(base, tmp_path):
             'has no box',
         ),
         ('[{"image_id"', 'is not JSON'),
-        ('{"boxes": []}', 'is not a list of image_id, category_id, bbox'),
+        ('{"boxes": []}', 'is not a list of entries with image_id, category_id, bbox'),
         (
             '[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2], "score": 1}]',
-            'is not a list of',
+            r'box number 0 has bbox=\[1, 2\]: expected 4 finite numbers',
         ),
         (
             '[{"image_id": 1000001, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 1}, '

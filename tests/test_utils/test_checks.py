@@ -37,6 +37,11 @@ def test_conditions():
     )
 
 
+def test_long_values_are_cut_short():
+    message = said_by(check_value, False, 'x', np.zeros((100, 2)), 'less')
+    assert len(message) < 120 and message.endswith('... (100 entries): expected less')
+
+
 def test_choices():
     check_choice('aim', 'gain', ('gain', 'per-pass'))
     assert (
