@@ -304,14 +304,13 @@ def test_input_size_that_is_no_multiple_of_32(base, train, tmp_path):
 def test_wrong_heatmap_size(train, tmp_path):
     config = write_config(tmp_path / 'tiny.py', 'c_deconv', (50, 70), (12, 17))
     assert train(config).error == (
-        'error: codec.heatmap_size gives targets of 12x17, the network predicts 13x18; set '
-        'heatmap_size to that'
+        'error: codec.heatmap_size=(12, 17): expected (13, 18), as the network predicts'
     )
 
 
 def test_more_hard_keypoints_than_keypoints(base, train):
     assert train(base / 'tiny.py', 'model.head.fine_loss.topk=18').error == (
-        'error: HardKeypointMSELoss: topk=18, but there are 17 keypoints; set topk to at most that'
+        'error: HardKeypointMSELoss: topk=18: expected at most 17, the number of keypoints'
     )
 
 

@@ -274,7 +274,7 @@ def test_checkpoint_of_another_architecture(base, test, train, tmp_path):
 
 def test_wrong_number_of_keypoints(base, train, test):
     fourteen = ('--cfg-options', 'model.backbone.num_keypoints=14')
-    assert 'num_keypoints=16' in train(*fourteen).error
+    assert 'num_keypoints=14: expected 16' in train(*fourteen).error
     assert 'does not fit the model' in test(base / 'run/epoch_2.pth', *fourteen).error
 
 

@@ -3,8 +3,8 @@
 Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021. Every level predicts
 heatmaps and is compared with Gaussians that shrink from the coarsest level to the finest. The fine
 network brings all levels to the output size with bottlenecks and transposed convolutions and
-predicts once more; there the keypoints with the largest loss alone count (OHKM). Its prediction is
-the answer.
+predicts once more; there the keypoints with the largest loss alone count (OHKM). Keypoints are
+decoded from its prediction.
 
 The defaults are the authors' release, which descends from CPN's: Gaussians as OpenCV's blur
 kernels of k = 15, 11, 9 and 7 pixels give them (sigma ``0.3 * ((k - 1) / 2 - 1) + 0.8``), half the
@@ -18,34 +18,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from mmpose.models.backbones.resnet import Bottleneck
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from mspose_plugin.models.heads.answer_head import AnswerHead, heatmap_accuracy
-from mspose_plugin.models.necks.multi_level_neck import (
-    INIT_CFG,
+from mspose_plugin.models.heads.base_heatmap_head import BaseHeatmapHead, heatmap_accuracy
+from mspose_plugin.models.layers import (
+    KAIMING_INIT,
+    bottleneck,
     conv_bn,
     cut,
     deconv_bn,
     resize,
 )
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_choice, check_value
 
-
-def _bottleneck(in_channels: int, channels: int) -> Bottleneck:
-    """CPN's bottleneck: half the width inside, always a projection on the shortcut."""
-    return Bottleneck(
-        in_channels,
-        channels,
-        expansion=2,
-        downsample=nn.Sequential(*conv_bn(in_channels, channels)),
-    )
+_NO_VISIBILITY = (
+    'MLPEHead: the losses tell occluded keypoints from visible ones, the data does not; put '
+    "dict(type='MarkOccluded') after GenerateTarget in train_pipeline, or set "
+    "occluded_in_levels='count' and occluded_in_fine=True"
+)
 
 
 @MODELS.register_module()
-class MLPEHead(AnswerHead):
+class MLPEHead(BaseHeatmapHead):
     """Level predictions, fine network, multi-level loss, flip testing and decoding.
 
     Args:
@@ -88,30 +84,18 @@ class MLPEHead(AnswerHead):
         occluded_in_levels: str = 'empty',
         occluded_in_fine: bool = True,
         decoder: dict | None = None,
-        init_cfg: dict | list | None = INIT_CFG,
+        init_cfg: dict | list | None = KAIMING_INIT,
     ) -> None:
         super().__init__(decoder, init_cfg)
-        if prediction_kernel < 1 or prediction_kernel % 2 == 0:
-            raise InputError(
-                f'MLPEHead: prediction_kernel={prediction_kernel}: expected an odd number, 3 or 1'
-            )
-        if min(sigmas) <= 0 or list(sigmas) != sorted(sigmas, reverse=True):
-            raise InputError(
-                f'MLPEHead: sigmas={sigmas!r}: expected positive numbers, coarse to '
-                'fine, none larger than the one before'
-            )
-        if occluded_in_levels not in ('empty', 'mask', 'count'):
-            raise InputError(
-                f'MLPEHead: occluded_in_levels={occluded_in_levels!r}: expected '
-                "'empty', 'mask' or 'count'"
-            )
+        odd = prediction_kernel > 0 and prediction_kernel % 2
+        check_value(odd, 'head.prediction_kernel', prediction_kernel, 'an odd number, 3 or 1')
+        shrinking = min(sigmas) > 0 and list(sigmas) == sorted(sigmas, reverse=True)
+        known = 'positive numbers, coarse to fine, none larger than the one before'
+        check_value(shrinking, 'head.sigmas', sigmas, known)
+        check_choice('head.occluded_in_levels', occluded_in_levels, ('empty', 'mask', 'count'))
         self.sigmas = tuple(sigmas)
         drawn = getattr(self.decoder, 'sigma', self.sigmas[0])
-        if drawn != self.sigmas[0]:
-            raise InputError(
-                f'MLPEHead: the codec draws sigma={drawn}, expected the coarsest '
-                f'level\'s, sigmas[0]={self.sigmas[0]}; set codec.sigma to that'
-            )
+        check_value(drawn == self.sigmas[0], 'codec.sigma', drawn, f'head.sigmas[0]={sigmas[0]}')
         self.occluded_in_levels = occluded_in_levels
         self.occluded_in_fine = occluded_in_fine
         self.loss_module = MODELS.build(
@@ -138,13 +122,13 @@ class MLPEHead(AnswerHead):
         # the coarsest of four levels: three bottlenecks, three times up
         self.branches = nn.ModuleList(
             nn.Sequential(
-                *(_bottleneck(channels, channels) for _ in range(n)),
+                *(bottleneck(channels, channels) for _ in range(n)),
                 *(m for _ in range(n) for m in (*deconv_bn(channels), nn.ReLU(inplace=True))),
             )
             for n in reversed(range(levels))
         )
         self.fine = nn.Sequential(
-            _bottleneck(levels * channels, channels),
+            bottleneck(levels * channels, channels),
             nn.Conv2d(channels, num_keypoints, 3, padding=1, bias=False),
             nn.BatchNorm2d(num_keypoints),
         )
@@ -162,25 +146,24 @@ class MLPEHead(AnswerHead):
             The levels' heatmaps, coarse to fine, and the fine network's, all
             ``[B, K, H, W]`` of the finest level's size.
         """
-        fine = self.answers(feats)['heatmaps']
-        levels = (
+        fine = self._fine(feats)
+        levels = [
             norm(resize(predict(f), fine.shape[-2:]))
             for f, predict, norm in zip(feats, self.predictors, self.predictor_norms)
-        )
+        ]
         return (*levels, fine)
 
-    def answers(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return the fine network's heatmaps ``[B, K, H, W]``; the levels' are not computed."""
-        if len(feats) != len(self.branches):
-            raise InputError(
-                f'MLPEHead: {len(feats)} levels, but sigmas for '
-                f'{len(self.branches)}; give one for each level of the neck'
-            )
+    def predict_heatmaps(self, feats: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return the fine network's ``heatmaps`` ``[B, K, H, W]``; the levels' are not computed."""
+        return dict(heatmaps=self._fine(feats))
+
+    def _fine(self, feats: Sequence[Tensor]) -> Tensor:
+        known = f'{len(feats)}, one for each level of the neck'
+        fits = len(feats) == len(self.sigmas)
+        check_value(fits, 'head.sigmas: number', len(self.sigmas), known)
         size = feats[-1].shape[-2:]
-        return dict(
-            heatmaps=self.fine(
-                torch.cat([cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)
-            )
+        return self.fine(
+            torch.cat([cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)
         )
 
     def loss(
@@ -236,12 +219,8 @@ class MLPEHead(AnswerHead):
         return drawn if sigma == self.sigmas[0] else drawn.pow((self.sigmas[0] / sigma) ** 2)
 
     @staticmethod
-    def _visible(batch_data_samples) -> Tensor:
+    def _visible(batch_data_samples: list[PoseDataSample]) -> Tensor:
         labels = [d.gt_instance_labels for d in batch_data_samples]
-        if not all('keypoints_visible_weights' in entry for entry in labels):
-            raise InputError(
-                'MLPEHead: the losses tell occluded keypoints from visible ones, the data does '
-                "not; put dict(type='MarkOccluded') after GenerateTarget in train_pipeline, or set "
-                "occluded_in_levels='count' and occluded_in_fine=True"
-            )
+        known = all('keypoints_visible_weights' in entry for entry in labels)
+        check(known, _NO_VISIBILITY)
         return torch.cat([entry.keypoints_visible_weights for entry in labels])

@@ -19,14 +19,14 @@ from mmengine.logging import print_log
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids, Stack
-from mspose_plugin.models.heads.mss_head import MSSHead
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.models.heads.mss_head import Heatmaps, MSSHead
+from mspose_plugin.models.layers import HourglassOutput, HourglassStack
+from mspose_plugin.utils.checks import check_value
 
 
 @MODELS.register_module()
 class MSRHead(MSSHead):
-    """An :class:`MSSHead` with the regression network; its finest output is the answer.
+    """An :class:`MSSHead` with the regression network, whose finest heatmaps are decoded.
 
     Args:
         num_keypoints: K, as in the backbone. Defaults to 16 (MPII).
@@ -34,7 +34,7 @@ class MSRHead(MSSHead):
             Defaults to ``(8, 4, 2, 1)``.
         channels: width of the regression network. Defaults to 256 (ours).
         depth: depth of its hourglass. Defaults to 4 (ours).
-        context_channels: channels of what the backbone hands on beside the heatmaps: its
+        context_channels: channels of what the backbone returns beside the heatmaps: its
             ``channels`` for ``context='stem'``, 3 for ``context='image'`` (averaged down to the
             heatmaps' size), 0 to regress from the heatmaps alone. Defaults to 256.
         input_stacks: how many of the backbone's stacks, counted from the last, it reads the
@@ -43,7 +43,7 @@ class MSRHead(MSSHead):
         refine: False leaves the regression out, as in the first training stage; the head
             is then an :class:`MSSHead`. May be set at any time. It is saved with the weights and,
             when they are loaded to test or to resume, taken from them: a checkpoint of the first
-            stage does not answer from a regression network that was never trained. Defaults to
+            stage does not predict with a regression network that was never trained. Defaults to
             True.
         **kwargs: ``loss``, ``downsample``, ``decoder`` and ``init_cfg`` of :class:`MSSHead`.
     """
@@ -70,7 +70,7 @@ class MSRHead(MSSHead):
                 project=nn.Conv2d(
                     input_stacks * len(levels) * num_keypoints + context_channels, channels, 1
                 ),
-                stack=Stack(channels, depth, num_keypoints, levels),
+                stack=HourglassStack(channels, depth, num_keypoints, levels),
             )
         )
 
@@ -89,63 +89,58 @@ class MSRHead(MSSHead):
             )
         self.refine = refine
 
-    def forward(self, feats: Pyramids) -> Pyramids:
+    def forward(self, feats: Heatmaps | HourglassOutput) -> Heatmaps:
         """Return the heatmaps of all stacks, then the refined ones.
 
         Args:
             feats: output of the backbone.
 
         Returns:
-            ``feats`` with one more entry, so that ``[-1][-1]`` is the refined and
-            ``[-2][-1]`` the unrefined finest map.
+            A tuple over stacks of tuples over levels with one more entry than the backbone's, so
+            that ``[-1][-1]`` are the refined and ``[-2][-1]`` the unrefined finest heatmaps.
 
         Raises:
-            InputError: the backbone has other levels or keypoints, fewer stacks, hands on nothing,
-                or something of another width.
+            InputError: the backbone has other levels or keypoints, fewer stacks, no context, or one
+                of another width.
         """
+        stacks, context = super().forward(feats), getattr(feats, 'context', None)
         if not self.refine:
-            return feats
-        last = feats[-1]
-        if len(feats) < self.input_stacks:
-            raise InputError(
-                f'head.input_stacks={self.input_stacks}, but the backbone has '
-                f'{len(feats)}; set it to at most that'
-            )
-        if (len(last), last[-1].shape[1]) != (len(self.levels), self.num_keypoints):
-            raise InputError(
-                f'head.num_keypoints={self.num_keypoints} and head.levels={self.levels}, but the '
-                f'backbone predicts {last[-1].shape[1]} keypoints at {len(last)} levels; set '
-                'num_keypoints and levels of model.backbone and model.head alike'
-            )
-        size = last[-1].shape[-2:]
+            return stacks
+        self._check_backbone(stacks, context)
+        height, width = size = stacks[-1][-1].shape[-2:]
         inputs = [
-            h if h.shape[-2:] == size else F.interpolate(h, size, mode='nearest')
-            for stack in feats[-self.input_stacks :]
+            h if h.shape[-2:] == size else F.interpolate(h, size)
+            for stack in stacks[-self.input_stacks :]
             for h in stack
         ]
-        if self.context_channels:
-            context = feats.context
-            if context is None or context.shape[1] != self.context_channels:
-                got = 'nothing' if context is None else f'{context.shape[1]} channels'
-                raise InputError(
-                    f'head.context_channels={self.context_channels}, but the backbone hands on '
-                    f"{got}: set model.backbone.context to 'stem' (its channels) or 'image' (3), "
-                    'or context_channels=0'
-                )
-            inputs.append(
-                context if context.shape[-2:] == size else F.adaptive_avg_pool2d(context, size)
-            )
-        _, *refined = self.regression.stack(self.regression.project(torch.cat(inputs, 1)))
-        return Pyramids((*feats, tuple(refined)), feats.context)
+        if context is not None and self.context_channels:
+            same = context.shape[-2:] == size
+            inputs.append(context if same else F.adaptive_avg_pool2d(context, (height, width)))
+        projected = self.regression['project'](torch.cat(inputs, 1))
+        _, *refined = self.regression['stack'](projected)
+        return (*stacks, tuple(refined))
 
-    def answers(self, feats: Pyramids) -> dict[str, Tensor]:
-        """Return the refined maps and, for inspection, those before (``mss_heatmaps``)."""
+    def _check_backbone(self, stacks: Heatmaps, context: Tensor | None) -> None:
+        """Refuse a backbone that returns something else than the regression network reads."""
+        known = f'at most {len(stacks)}, as the backbone has'
+        fits = self.input_stacks <= len(stacks)
+        check_value(fits, 'head.input_stacks', self.input_stacks, known)
+        ours = self.num_keypoints, len(self.levels)
+        found = stacks[-1][-1].shape[1], len(stacks[-1])
+        known = f"the backbone's {found}"
+        check_value(ours == found, 'head.num_keypoints and number of head.levels', ours, known)
+        channels = 0 if context is None else context.shape[1]
+        known = f"{channels}, the channels of backbone.context (None, 'stem' or 'image')"
+        fits = self.context_channels in (0, channels)
+        check_value(fits, 'head.context_channels', self.context_channels, known)
+
+    def predict_heatmaps(self, feats: Heatmaps | HourglassOutput) -> dict[str, Tensor]:
+        """Return the refined ``heatmaps`` and, for inspection, those before (``mss_heatmaps``)."""
         outputs = self.forward(feats)
-        if not self.refine:
-            return dict(heatmaps=outputs[-1][-1])
-        return dict(heatmaps=outputs[-1][-1], mss_heatmaps=outputs[-2][-1])
+        unrefined = dict(mss_heatmaps=outputs[-2][-1]) if self.refine else {}
+        return dict(heatmaps=outputs[-1][-1], **unrefined)
 
-    def supervised(self, outputs: Pyramids) -> dict[str, Sequence[Sequence[Tensor]]]:
+    def supervised(self, outputs: Heatmaps) -> dict[str, Heatmaps]:
         """Log the regression apart from the stacks."""
         if not self.refine:
             return super().supervised(outputs)

@@ -8,18 +8,21 @@ scale. The paper says that the ground truth is down-sampled; max-pooling, which 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from mspose_plugin.models.backbones.multiscale_hourglass import Pyramids
-from mspose_plugin.models.heads.answer_head import AnswerHead, heatmap_accuracy
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.models.heads.base_heatmap_head import BaseHeatmapHead, heatmap_accuracy
+from mspose_plugin.models.layers import HourglassOutput
+from mspose_plugin.utils.checks import check_choice
 
-_DOWNSAMPLE = {
+Heatmaps = tuple[tuple[Tensor, ...], ...]
+"""A tuple over stacks of tuples over levels, coarse -> fine, of heatmaps ``[B, K, h, w]``."""
+
+_DOWNSAMPLE: dict[str, Callable[..., Tensor]] = {
     'max': F.adaptive_max_pool2d,
     'average': F.adaptive_avg_pool2d,
     'bilinear': lambda x, size: F.interpolate(x, size, mode='bilinear', align_corners=False),
@@ -27,11 +30,12 @@ _DOWNSAMPLE = {
 
 
 @MODELS.register_module()
-class MSSHead(AnswerHead):
+class MSSHead(BaseHeatmapHead):
     """Loss, flip testing and decoding for the heatmaps of a multi-scale hourglass.
 
     The head has no parameters: the predictors belong to the backbone, since every stack reads
-    the heatmaps of the one before. The network's answer is the finest map of the last stack.
+    the heatmaps of the one before. Keypoints are decoded from the finest heatmaps of the last
+    stack.
 
     Args:
         loss: config of a loss ``(output, target, target_weights) -> scalar``, applied at
@@ -57,29 +61,33 @@ class MSSHead(AnswerHead):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(decoder, init_cfg)
-        if downsample not in _DOWNSAMPLE:
-            raise InputError(
-                f'{type(self).__name__}.downsample={downsample!r}: expected one of '
-                f'{sorted(_DOWNSAMPLE)}'
-            )
+        check_choice(f'{type(self).__name__}: downsample', downsample, sorted(_DOWNSAMPLE))
         self.downsample = downsample
         self.loss_module = MODELS.build(loss or dict(type='StructureAwareLoss'))
 
-    def forward(self, feats: Pyramids) -> Pyramids:
-        """Return all heatmaps, stack by stack; the answer is ``forward(feats)[-1][-1]``."""
-        return feats
+    def forward(self, feats: Heatmaps | HourglassOutput) -> Heatmaps:
+        """Return all heatmaps.
 
-    def answers(self, feats: Pyramids) -> dict[str, Tensor]:
-        """Return the heatmaps ``[B, K, H, W]`` to predict from, ``heatmaps``, first."""
+        Args:
+            feats: output of the backbone.
+
+        Returns:
+            A tuple over stacks of tuples over levels, coarse -> fine; ``[-1][-1]`` are the heatmaps
+            that keypoints are decoded from.
+        """
+        return feats.heatmaps if isinstance(feats, HourglassOutput) else feats
+
+    def predict_heatmaps(self, feats: Heatmaps | HourglassOutput) -> dict[str, Tensor]:
+        """Return ``heatmaps``, the finest of the last stack, ``[B, K, H, W]``."""
         return dict(heatmaps=self.forward(feats)[-1][-1])
 
-    def supervised(self, outputs: Pyramids) -> dict[str, Sequence[Sequence[Tensor]]]:
+    def supervised(self, outputs: Heatmaps) -> dict[str, Heatmaps]:
         """Return which stacks are supervised under which name in the log."""
         return dict(loss=outputs)
 
     def loss(
         self,
-        feats: Pyramids,
+        feats: Heatmaps | HourglassOutput,
         batch_data_samples: list[PoseDataSample],
         train_cfg: dict | None = None,
     ) -> dict:

@@ -11,7 +11,7 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_number, check_value
 
 
 @MODELS.register_module()
@@ -28,8 +28,7 @@ class HardKeypointMSELoss(nn.Module):
 
     def __init__(self, topk: int = 8, loss_weight: float = 1.0) -> None:
         super().__init__()
-        if topk < 1:
-            raise InputError(f'HardKeypointMSELoss: topk={topk}: expected 1 or more')
+        check_number('HardKeypointMSELoss: topk', topk, 1, whole=True)
         self.topk, self.loss_weight = topk, loss_weight
 
     def forward(
@@ -49,11 +48,9 @@ class HardKeypointMSELoss(nn.Module):
         Raises:
             InputError: ``topk`` larger than K.
         """
-        if self.topk > output.shape[1]:
-            raise InputError(
-                f'HardKeypointMSELoss: topk={self.topk}, but there are '
-                f'{output.shape[1]} keypoints; set topk to at most that'
-            )
+        keypoints = output.shape[1]
+        known = f'at most {keypoints}, the number of keypoints'
+        check_value(self.topk <= keypoints, 'HardKeypointMSELoss: topk', self.topk, known)
         dtype = torch.promote_types(output.dtype, torch.float32)
         losses = (output.to(dtype) - target.to(dtype)).square().flatten(2).mean(2)
         if target_weights is not None:

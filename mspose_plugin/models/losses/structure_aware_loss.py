@@ -27,7 +27,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from mspose_plugin.skeletons import GROUPS
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_choice, check_number, check_shapes, check_value
 
 
 class _QuadraticForm(torch.autograd.Function):
@@ -82,9 +82,8 @@ class StructureAwareLoss(nn.Module):
     Args:
         skeleton: name of a graph in :data:`mspose_plugin.skeletons.GROUPS`:
             ``'mpii'``, ``'coco'`` or ``'flic'``. Defaults to None.
-        groups: the groups S_n
-            themselves, one per keypoint, as indices of keypoints; instead of ``skeleton``.
-            Defaults to None. Neither is needed where ``alpha`` is 0.
+        groups: the groups S_n themselves, one per keypoint, as indices of keypoints; instead of
+            ``skeleton``. Defaults to None. Neither is needed where ``alpha`` is 0.
         alpha: weight of the structural term; 0 is the plain multi-scale loss. The paper
             gives no value. Defaults to 0.0.
         norm: ``'mse'`` squared norms, ``'l2'`` norms. Defaults to ``'mse'``.
@@ -94,6 +93,9 @@ class StructureAwareLoss(nn.Module):
     Raises:
         InputError: unknown names, or groups missing or naming keypoints that do not exist.
     """
+
+    membership: Tensor
+    columns: Tensor
 
     def __init__(
         self,
@@ -105,11 +107,9 @@ class StructureAwareLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        if norm not in ('mse', 'l2') or combine not in ('sum', 'max') or alpha < 0:
-            raise InputError(
-                f'StructureAwareLoss: norm={norm!r}, combine={combine!r}, '
-                f"alpha={alpha}: expected 'mse' or 'l2', 'sum' or 'max', alpha >= 0"
-            )
+        check_choice('StructureAwareLoss: norm', norm, ('mse', 'l2'))
+        check_choice('StructureAwareLoss: combine', combine, ('sum', 'max'))
+        check_number('StructureAwareLoss: alpha', alpha, 0)
         self.alpha, self.norm, self.combine = alpha, norm, combine
         self.loss_weight = loss_weight
         # the groups S_n as lists of keypoint indices
@@ -148,20 +148,12 @@ class StructureAwareLoss(nn.Module):
         Raises:
             InputError: shapes that do not agree, or a skeleton of another size.
         """
-        if output.shape != target.shape or (
-            target_weights is not None and target_weights.shape != output.shape[:2]
-        ):
-            weights = None if target_weights is None else tuple(target_weights.shape)
-            raise InputError(
-                f'StructureAwareLoss: output {tuple(output.shape)}, target '
-                f'{tuple(target.shape)}, target_weights {weights}: expected '
-                '[B, K, H, W] twice and [B, K]'
-            )
-        if self.alpha and len(self.membership) != output.shape[1]:
-            raise InputError(
-                f'StructureAwareLoss: the skeleton has {len(self.membership)} keypoints, the '
-                f'heatmaps {output.shape[1]}; give the skeleton or groups of this data set'
-            )
+        maps, weighted = 'B K H W', (target_weights, 'B K')
+        shapes = dict(output=(output, maps), target=(target, maps), target_weights=weighted)
+        check_shapes('StructureAwareLoss', **shapes)
+        groups, fits = len(self.groups), not self.alpha or len(self.groups) == output.shape[1]
+        known = f'{output.shape[1]}, one for each keypoint of the data; see skeleton and groups'
+        check_value(fits, 'StructureAwareLoss: number of groups', groups, known)
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.promote_types(output.dtype, torch.float32)
             output, target = output.to(dtype).flatten(2), target.to(dtype).flatten(2)
@@ -209,27 +201,20 @@ class StructureAwareLoss(nn.Module):
         return self._norm(square.clamp(min=0)).mean()
 
 
-def _groups(skeleton: str | None, groups) -> list[list[int]]:
-    if (skeleton is None) == (groups is None):
-        raise InputError('StructureAwareLoss: give either skeleton or groups when alpha > 0')
+def _groups(
+    skeleton: str | None, groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None
+) -> list[list[int]]:
+    """Return the groups S_n, sorted."""
+    one = (skeleton is None) != (groups is None)
+    check(one, 'StructureAwareLoss: give either skeleton or groups when alpha > 0')
     if skeleton is not None:
-        if skeleton not in GROUPS:
-            raise InputError(
-                f'StructureAwareLoss: skeleton {skeleton!r} is unknown; there are '
-                f'{sorted(GROUPS)}, or give groups'
-            )
+        check_choice('StructureAwareLoss: skeleton', skeleton, GROUPS)
         groups = GROUPS[skeleton]
-    if isinstance(groups, Mapping):
-        if sorted(groups) != list(range(len(groups))):
-            raise InputError(
-                'StructureAwareLoss: groups must have one entry for each keypoint '
-                f'0 … K-1, got {sorted(groups)}'
-            )
-        groups = [groups[n] for n in range(len(groups))]
-    for n, group in enumerate(groups):
-        if not group or not all(0 <= m < len(groups) for m in group):
-            raise InputError(
-                f'StructureAwareLoss: group {n} is {tuple(group)}: expected some of '
-                f'the keypoints 0 … {len(groups) - 1}'
-            )
-    return [sorted(set(group)) for group in groups]
+    members = groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))
+    keypoints = range(len(members))
+    for n in keypoints:
+        group = tuple(members.get(n, ()))
+        known = f'some of the keypoints 0 to {keypoints[-1]}'
+        fits = group and set(group) <= set(keypoints)
+        check_value(fits, f'StructureAwareLoss: group {n}', group, known)
+    return [sorted(set(members[n])) for n in keypoints]

@@ -4,8 +4,7 @@ Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021: a pyr
 backbone's C5..C2 in the manner of CPN, with AugFPN's residual feature augmentation on C5 ("feature
 enhancement") and transposed convolutions to go up. The authors' release makes every lower level of
 the level above alone. Ours: adding the backbone's own features of a level to it, as feature
-pyramids do (``lateral_skips``, off by default), CPN's convolution after bilinear up-sampling, and
-how levels are cut where sizes are odd.
+pyramids do (``lateral_skips``, off by default), and CPN's convolution after bilinear up-sampling.
 """
 
 from __future__ import annotations
@@ -18,23 +17,8 @@ from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.utils.errors import InputError
-
-INIT_CFG = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'])
-"""Initialisation of what follows the backbone (ours)."""
-
-
-def conv_bn(in_channels: int, out_channels: int) -> list[nn.Module]:
-    """Return a 1x1 convolution with batch norm."""
-    return [nn.Conv2d(in_channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels)]
-
-
-def deconv_bn(channels: int) -> list[nn.Module]:
-    """Return a 4x4 transposed convolution of stride 2 with batch norm; doubles the size."""
-    return [
-        nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(channels),
-    ]
+from mspose_plugin.models.layers import KAIMING_INIT, conv_bn, cut, deconv_bn, resize
+from mspose_plugin.utils.checks import check_choice, check_value
 
 
 class FeatureEnhancement(BaseModule):
@@ -72,14 +56,11 @@ class FeatureEnhancement(BaseModule):
         Returns:
             ``[B, channels, h, w]``.
         """
-        size = features.shape[-2:]
-        contexts = [
-            resize(
-                project(F.adaptive_avg_pool2d(features, [max(1, int(ratio * n)) for n in size])),
-                size,
-            )
-            for ratio, project in zip(self.ratios, self.projections)
-        ]
+        height, width = size = features.shape[-2:]
+        contexts = []
+        for ratio, project in zip(self.ratios, self.projections):
+            pooled = max(1, int(ratio * height)), max(1, int(ratio * width))
+            contexts.append(resize(project(F.adaptive_avg_pool2d(features, pooled)), size))
         weights = self.weights(torch.cat(contexts, 1)).sigmoid()
         return (torch.stack(contexts, 1) * weights.unsqueeze(2)).sum(1)
 
@@ -104,7 +85,7 @@ class MultiLevelNeck(BaseModule):
             them idle. Idle parameters only stop DistributedDataParallel. Defaults to False.
         feature_enhancement: whether P5 has the context. Defaults to True.
         ratios: of :class:`FeatureEnhancement`. Defaults to ``(0.1, 0.2, 0.3)``.
-        init_cfg: as in mmengine. Defaults to :data:`INIT_CFG`.
+        init_cfg: as in mmengine. Defaults to :data:`~mspose_plugin.models.layers.KAIMING_INIT`.
 
     Raises:
         InputError: another ``upsample``, or ratios that are none.
@@ -118,15 +99,12 @@ class MultiLevelNeck(BaseModule):
         lateral_skips: bool = False,
         feature_enhancement: bool = True,
         ratios: Sequence[float] = (0.1, 0.2, 0.3),
-        init_cfg: dict | list | None = INIT_CFG,
+        init_cfg: dict | list | None = KAIMING_INIT,
     ) -> None:
         super().__init__(init_cfg)
-        if upsample not in ('deconv', 'bilinear'):
-            raise InputError(
-                f"MultiLevelNeck: upsample={upsample!r}: expected 'deconv' or 'bilinear'"
-            )
-        if not ratios or not all(0 < r <= 1 for r in ratios):
-            raise InputError(f'MultiLevelNeck: ratios={ratios!r}: expected numbers in (0, 1]')
+        check_choice('MultiLevelNeck: upsample', upsample, ('deconv', 'bilinear'))
+        within = len(ratios) and all(0 < r <= 1 for r in ratios)
+        check_value(within, 'MultiLevelNeck: ratios', ratios, 'numbers above 0, at most 1')
         self.in_channels, self.upsample = tuple(in_channels), upsample
         # coarse to fine from here on; what is not added is not computed
         coarsest, *finer = reversed(self.in_channels)
@@ -160,12 +138,8 @@ class MultiLevelNeck(BaseModule):
             InputError: another number of maps or channels, or levels that are not half as large.
         """
         channels = tuple(f.shape[1] for f in feats)
-        if channels != self.in_channels:
-            raise InputError(
-                f'MultiLevelNeck: features of {channels} channels, expected {self.in_channels}; '
-                'set model.neck.in_channels to the first, or model.backbone.out_indices to '
-                'return C2..C5'
-            )
+        known = f'{channels}, or a backbone.out_indices that gives C2..C5'
+        check_value(channels == self.in_channels, 'neck.in_channels', self.in_channels, known)
         coarsest, *finer = reversed(feats)
         level = self.laterals[0](coarsest)
         if self.enhancement is not None:
@@ -178,33 +152,3 @@ class MultiLevelNeck(BaseModule):
                 level = level + self.laterals[i](features)
             levels.append(level)
         return tuple(levels)
-
-
-def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Interpolate ``[B, C, H, W]`` bilinearly to ``[B, C, *size]``, with aligned corners."""
-    return F.interpolate(maps, tuple(size), mode='bilinear', align_corners=True)
-
-
-def cut(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Cut the surplus rows and columns at the bottom and on the right.
-
-    A convolution of stride 2 gives ``ceil(n / 2)`` pixels, so that doubling gives one too many
-    where n is odd; the first pixels of both agree.
-
-    Args:
-        maps: ``[B, C, H, W]``.
-        size: height and width, at most ``(H, W)``.
-
-    Returns:
-        ``[B, C, *size]``.
-
-    Raises:
-        InputError: maps that are smaller.
-    """
-    if maps.shape[-2] < size[0] or maps.shape[-1] < size[1]:
-        raise InputError(
-            f'features of {size[1]}x{size[0]} pixels above an up-sampled level of '
-            f'{maps.shape[-1]}x{maps.shape[-2]}: expected each to be half the size of the one '
-            'before; set model.backbone.strides accordingly'
-        )
-    return maps[..., : size[0], : size[1]]

@@ -9,7 +9,7 @@ from torch import nn
 
 from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.models.backbones import MultiScaleHourglass
-from mspose_plugin.models.backbones.multiscale_hourglass import Hourglass, Residual
+from mspose_plugin.models.layers import Hourglass, Residual
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.reference_hourglass import Bearpaw, Princeton, randomised
 
@@ -130,7 +130,7 @@ def test_each_level_reads_its_own_deconv_level():
         assert torch.equal(outputs[-1], stack.finest(stack.features(features[-1])))
 
 
-def test_hourglass_without_blocks_is_a_pyramid():
+def test_hourglass_without_blocks_pools_and_adds():
     """With identities for blocks: out = x + up(pool(x) + up(pool(pool(x)) + …))."""
     net = Hourglass(2, depth=2)
     for blocks in (net.skips, net.downs, net.ups):
@@ -252,7 +252,7 @@ def test_deep_copy_and_state_dict_round_trip():
         (dict(levels=()), 'levels'),
         (dict(channels=15), 'even'),
         (dict(channels=0), 'even'),
-        (dict(num_stacks=0), 'num_stacks=0'),
+        (dict(num_stacks=0), 'num_stacks=0: expected a whole number of 1 or more'),
         (dict(num_keypoints=0), 'num_keypoints=0'),
         (dict(stem_channels=(8, 8)), 'stem_channels'),
         (dict(stem_channels=(8, 7, 8)), 'stem_channels'),
@@ -267,5 +267,7 @@ def test_wrong_settings_name_themselves(options, words):
 
 @pytest.mark.parametrize('size', [(32, 36), (24, 32), (8, 8)])
 def test_input_size_that_cannot_be_halved(size):
-    with pytest.raises(InputError, match=f'{size[1]}x{size[0]} pixels.*multiples of 16'):
+    with pytest.raises(
+        InputError, match=rf'codec.input_size=\({size[1]}, {size[0]}\): expected multiples of 16'
+    ):
         MultiScaleHourglass(**TINY)(images(1, 3, *size))

@@ -89,12 +89,12 @@ def test_levels_that_are_not_exact_doubles():
 
 
 def test_cut_levels_start_where_the_others_do():
-    """What the fine network sees of a cut pyramid is the beginning of the whole one's."""
+    """What the fine network sees of cut levels is the beginning of what it sees of whole ones."""
     head = make_head().eval()
     head.fine = nn.Identity()
     whole = make_levels()
     cut = [*whole[:3], whole[3][:, :, :15, :23]]
-    a, b = (head.answers(levels)['heatmaps'] for levels in (cut, whole))
+    a, b = (head.predict_heatmaps(levels)['heatmaps'] for levels in (cut, whole))
     assert torch.equal(a, b[:, :, :15, :23])
 
 
@@ -284,9 +284,12 @@ def test_weight_decay_is_as_strong_as_with_targets_of_255():
     [
         (dict(prediction_kernel=2), 'prediction_kernel=2: expected an odd number'),
         (dict(sigmas=(1.0, 2.0, 3.0, 4.0)), 'none larger than the one before'),
-        (dict(occluded_in_levels=False), "occluded_in_levels=False: expected 'empty', 'mask' or"),
+        (
+            dict(occluded_in_levels=False),
+            "occluded_in_levels=False: expected one of 'empty', 'mask'",
+        ),
         (dict(sigmas=(2.0, 1.0, 0.0)), 'expected positive numbers'),
-        (dict(sigmas=(3.0, 2.0, 1.0)), r'the codec draws sigma=2.0, expected .* sigmas\[0\]=3.0'),
+        (dict(sigmas=(3.0, 2.0, 1.0)), r'codec.sigma=2.0: expected head.sigmas\[0\]=3.0'),
     ],
 )
 def test_bad_arguments(kwargs, message):
@@ -295,17 +298,21 @@ def test_bad_arguments(kwargs, message):
 
 
 def test_inputs_that_do_not_fit():
-    with pytest.raises(InputError, match='3 levels, but sigmas for 4'):
+    with pytest.raises(InputError, match='head.sigmas: number=4: expected 3, one for each level'):
         make_head()(make_levels()[1:])
-    with pytest.raises(InputError, match=r'targets of 24x16, the network predicts 12x8'):
+    with pytest.raises(
+        InputError, match=r'heatmap_size=\(24, 16\): expected \(12, 8\), as the network'
+    ):
         make_head(sigmas=SIGMAS[:3]).loss(make_levels()[:3], make_batch())
-    with pytest.raises(InputError, match=r'set model.head.num_keypoints=4'):
+    with pytest.raises(InputError, match=r'model.head.num_keypoints=5: expected 4, as in the data'):
         make_head(num_keypoints=5).loss(make_levels(), make_batch())
-    with pytest.raises(InputError, match='topk=8, but there are 4 keypoints'):
+    with pytest.raises(InputError, match='topk=8: expected at most 4'):
         make_head(fine_loss=None).loss(make_levels(), make_batch())
 
 
 def test_heatmaps_of_another_size_are_not_decoded():
     head = make_head().eval()
-    with pytest.raises(InputError, match=r'heatmap_size is \(24, 16\), the network predicts 20x14'):
+    with pytest.raises(
+        InputError, match=r'heatmap_size=\(24, 16\): expected \(20, 14\), as the network'
+    ):
         head.predict(make_levels([(2, 3), (4, 5), (7, 10), (14, 20)]), make_batch())

@@ -39,20 +39,20 @@ def test_refined_maps_follow_those_of_the_stacks(context, channels):
     feats = backbone(torch.rand(2, 3, 64, 64))
     outputs = head(feats)
     assert len(outputs) == 3
-    assert all(a is b for a, b in zip(outputs[:2], feats))
+    assert all(a is b for a, b in zip(outputs[:2], feats if context is None else feats.heatmaps))
     assert [tuple(h.shape) for h in outputs[-1]] == [(2, K, 8, 8), (2, K, 16, 16)]
 
 
-def test_every_level_and_the_context_reach_the_answer():
+def test_every_level_and_the_context_reach_the_prediction():
     backbone, head = network()
     head.eval()
     feats = backbone.eval()(torch.rand(1, 3, 64, 64))
-    answer = head(feats)[-1][-1]
-    for changed in (*feats[-1], feats.context):
+    predicted = head(feats)[-1][-1]
+    for changed in (*feats.heatmaps[-1], feats.context):
         kept = changed.detach().clone()
         with torch.no_grad():
             changed += 1
-            assert not torch.allclose(head(feats)[-1][-1], answer)
+            assert not torch.allclose(head(feats)[-1][-1], predicted)
             changed.copy_(kept)
 
 
@@ -61,19 +61,19 @@ def test_it_reads_the_last_stacks(stacks):
     backbone, head = network(input_stacks=stacks)
     head.eval()
     feats = backbone.eval()(torch.rand(1, 3, 64, 64))
-    answer = head(feats)[-1][-1].detach()
-    for n, stack in enumerate(feats, 1):
+    predicted = head(feats)[-1][-1].detach()
+    for n, stack in enumerate(feats.heatmaps, 1):
         for heatmaps in stack:
             with torch.no_grad():
                 heatmaps += 1
-                changed = not torch.allclose(head(feats)[-1][-1], answer)
+                changed = not torch.allclose(head(feats)[-1][-1], predicted)
                 heatmaps -= 1
-            assert changed == (n > len(feats) - stacks)
+            assert changed == (n > len(feats.heatmaps) - stacks)
 
 
 def test_more_stacks_than_there_are():
     backbone, head = network(input_stacks=3)
-    with pytest.raises(InputError, match='input_stacks=3, but the backbone has 2'):
+    with pytest.raises(InputError, match='input_stacks=3: expected at most 2, as the backbone has'):
         head(backbone(torch.rand(1, 3, 64, 64)))
 
 
@@ -129,7 +129,7 @@ def test_both_maps_can_be_inspected(flip):
     assert fields[0].mss_heatmaps.shape == fields[0].heatmaps.shape == (K, 16, 16)
 
 
-def test_the_answer_is_the_refined_map():
+def test_the_refined_map_is_decoded():
     backbone, head = network()
     feats = backbone.eval()(torch.rand(1, 3, 64, 64))
     head.eval()
@@ -142,7 +142,7 @@ def test_the_answer_is_the_refined_map():
 
 
 @pytest.mark.parametrize('context', [None, 'image'])
-def test_a_backbone_that_hands_on_the_wrong_thing_is_named(context):
+def test_a_backbone_with_another_context_is_named(context):
     backbone, head = network(context)
     with pytest.raises(InputError, match='backbone.context'):
         head(backbone(torch.rand(1, 3, 64, 64)))
@@ -154,7 +154,9 @@ def test_a_backbone_of_other_keypoints_or_levels_is_named(keypoints, levels):
     backbone = MultiScaleHourglass(
         keypoints, num_stacks=1, channels=16, depth=2, levels=levels, context='stem'
     )
-    with pytest.raises(InputError, match=f'predicts {keypoints} keypoints at {len(levels)} levels'):
+    with pytest.raises(
+        InputError, match=rf"expected the backbone's \({keypoints}, {len(levels)}\)"
+    ):
         head(backbone(torch.rand(1, 3, 64, 64)))
 
 

@@ -17,7 +17,7 @@ K = 4
 SIZES = [(2, 3), (4, 6), (8, 12), (16, 24)]
 
 
-def make_pyramids(stacks=2, batch=2, sizes=SIZES, keypoints=K):
+def make_heatmaps(stacks=2, batch=2, sizes=SIZES, keypoints=K):
     """Return random heatmaps as the backbone gives them."""
     return tuple(
         tuple(torch.rand(batch, keypoints, *size) for size in sizes) for _ in range(stacks)
@@ -49,8 +49,8 @@ def downsample(heatmap, size, how):
 @pytest.mark.parametrize('how', ['max', 'average', 'bilinear'])
 def test_loss_of_each_level_against_the_sums_written_out(how):
     """Eq. 1: pixels are summed; the mean is over keypoints and samples."""
-    pyramids, samples = make_pyramids(), make_batch()
-    losses = MSSHead(downsample=how).loss(pyramids, samples)
+    outputs, samples = make_heatmaps(), make_batch()
+    losses = MSSHead(downsample=how).loss(outputs, samples)
     assert list(losses) == ['loss_2x3', 'loss_4x6', 'loss_8x12', 'loss_16x24', 'acc_pose']
     for level, size in enumerate(SIZES):
         want = 0.0
@@ -58,7 +58,7 @@ def test_loss_of_each_level_against_the_sums_written_out(how):
             for k in range(K):
                 target = downsample(sample.gt_fields.heatmaps[k].numpy(), size, how)
                 weight = sample.gt_instance_labels.keypoint_weights[0, k].item()
-                for stack in pyramids:
+                for stack in outputs:
                     want += weight * np.square(stack[level][b, k].numpy() - target).sum()
         got = losses[f'loss_{size[0]}x{size[1]}'].item()
         assert got == pytest.approx(want / (2 * K), rel=1e-5)
@@ -76,12 +76,12 @@ def test_peaks_stay_one_where_max_pooling_is_the_default():
 
 
 def test_sum_over_stacks():
-    pyramids, samples = make_pyramids(stacks=3), make_batch()
+    outputs, samples = make_heatmaps(stacks=3), make_batch()
     head = MSSHead(
         loss=dict(type='StructureAwareLoss', groups=[(0, 2), (1, 2), (2, 3), (3,)], alpha=0.4)
     )
-    together = head.loss(pyramids, samples)
-    single = [head.loss([stack], samples) for stack in pyramids]
+    together = head.loss(outputs, samples)
+    single = [head.loss([stack], samples) for stack in outputs]
     for name, value in together.items():
         if name.startswith('loss'):
             torch.testing.assert_close(value, sum(s[name] for s in single))
@@ -98,18 +98,18 @@ def test_unlabelled_joints_have_no_influence(options):
     results = []
     for changed in (False, True):
         torch.manual_seed(1)
-        pyramids, samples = make_pyramids(), make_batch()
+        outputs, samples = make_heatmaps(), make_batch()
         for sample, missing in zip(samples, unlabelled):
             labels = sample.gt_instance_labels.keypoint_weights
             assert torch.equal(labels[0] == 0, missing)
             if changed:
                 sample.gt_fields.heatmaps[missing] = 7.0
-        maps = [h for stack in pyramids for h in stack]
+        maps = [h for stack in outputs for h in stack]
         for h in maps:
             if changed:
                 h[unlabelled] = -3.0
             h.requires_grad_()
-        losses = head.loss(pyramids, samples)
+        losses = head.loss(outputs, samples)
         sum(v for name, v in losses.items() if name.startswith('loss')).backward()
         assert all(h.grad[unlabelled].abs().max() == 0 for h in maps)
         results.append([*losses.values(), *(h.grad for h in maps)])
@@ -120,12 +120,12 @@ def test_unlabelled_joints_have_no_influence(options):
 def test_targets_are_not_changed():
     samples = make_batch()
     before = [s.gt_fields.heatmaps.clone() for s in samples]
-    MSSHead().loss(make_pyramids(), samples)
+    MSSHead().loss(make_heatmaps(), samples)
     assert all(torch.equal(a, s.gt_fields.heatmaps) for a, s in zip(before, samples))
 
 
 def test_accuracy_can_be_left_out():
-    assert 'acc_pose' not in MSSHead().loss(make_pyramids(), make_batch(), dict(compute_acc=False))
+    assert 'acc_pose' not in MSSHead().loss(make_heatmaps(), make_batch(), dict(compute_acc=False))
 
 
 def test_accuracy_is_mmpose_s():
@@ -191,7 +191,7 @@ def test_targets_decode_to_the_keypoints():
 
 
 def test_flip_testing_averages_with_the_mirror_image():
-    plain, mirrored = make_pyramids(), make_pyramids()
+    plain, mirrored = make_heatmaps(), make_heatmaps()
     head, samples = MSSHead(decoder=CODEC), make_batch()
     test_cfg = dict(flip_test=True, flip_mode='heatmap', output_heatmaps=True)
     preds, fields = head.predict([plain, mirrored], samples, test_cfg)
@@ -199,7 +199,7 @@ def test_flip_testing_averages_with_the_mirror_image():
     for i, field in enumerate(fields):
         torch.testing.assert_close(field.heatmaps, want[i])
         assert preds[i].keypoints.shape == (1, K, 2)
-    # a network that treats left and right alike answers as without
+    # a network that treats left and right alike predicts as without
     mirrored = tuple(tuple(h[:, FLIP].flip(-1) for h in stack) for stack in plain)
     with_flip = head.predict([plain, mirrored], samples, test_cfg)[0]
     for a, b in zip(head.predict(plain, samples), with_flip, strict=True):
@@ -231,21 +231,22 @@ def test_half_precision_is_decoded():
 
 @pytest.mark.parametrize('keypoints, flip_test', [(3, False), (3, True), (5, False)])
 def test_wrong_number_of_keypoints_when_predicting(keypoints, flip_test):
-    pyramids = make_pyramids(keypoints=keypoints)
-    feats = [pyramids, pyramids] if flip_test else pyramids
+    outputs = make_heatmaps(keypoints=keypoints)
+    feats = [outputs, outputs] if flip_test else outputs
     with pytest.raises(
         InputError,
-        match=f'predicts {keypoints} keypoints, the data set has 4; '
-        'set model.backbone.num_keypoints=4',
+        match=f'model.backbone.num_keypoints={keypoints}: expected 4, as in the data',
     ):
         MSSHead(decoder=CODEC).predict(feats, make_batch(), dict(flip_test=flip_test))
 
 
 def test_wrong_number_or_size_when_training():
-    with pytest.raises(InputError, match='num_keypoints=4'):
-        MSSHead().loss(make_pyramids(keypoints=5), make_batch())
-    with pytest.raises(InputError, match='targets of 24x16, the network predicts 12x8'):
-        MSSHead().loss(make_pyramids(sizes=SIZES[:-1]), make_batch())
+    with pytest.raises(InputError, match='num_keypoints=5: expected 4'):
+        MSSHead().loss(make_heatmaps(keypoints=5), make_batch())
+    with pytest.raises(
+        InputError, match=r'heatmap_size=\(24, 16\): expected \(12, 8\), as the network'
+    ):
+        MSSHead().loss(make_heatmaps(sizes=SIZES[:-1]), make_batch())
 
 
 def test_unknown_downsample():

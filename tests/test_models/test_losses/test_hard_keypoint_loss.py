@@ -56,7 +56,7 @@ def test_computes_in_float32(dtype):
 
 def test_too_many_and_too_few():
     output, target, _ = data()
-    with pytest.raises(InputError, match='topk=18, but there are 17 keypoints; set topk to at'):
+    with pytest.raises(InputError, match='topk=18: expected at most 17, the number of keypoints'):
         HardKeypointMSELoss(topk=18)(output, target)
-    with pytest.raises(InputError, match='topk=0: expected 1 or more'):
+    with pytest.raises(InputError, match='topk=0: expected a whole number of 1 or more'):
         HardKeypointMSELoss(topk=0)

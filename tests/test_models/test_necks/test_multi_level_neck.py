@@ -149,9 +149,9 @@ def test_parameters_are_those_of_the_release():
 @pytest.mark.parametrize(
     'kwargs, message',
     [
-        (dict(upsample='nearest'), "upsample='nearest': expected 'deconv' or 'bilinear'"),
-        (dict(ratios=()), r'ratios=\(\): expected numbers in'),
-        (dict(ratios=(0.1, 2)), r'ratios=\(0.1, 2\): expected numbers in'),
+        (dict(upsample='nearest'), "upsample='nearest': expected one of 'deconv', 'bilinear'"),
+        (dict(ratios=()), r'ratios=\(\): expected numbers above 0'),
+        (dict(ratios=(0.1, 2)), r'ratios=\(0.1, 2\): expected numbers above 0'),
     ],
 )
 def test_bad_arguments(kwargs, message):
@@ -163,8 +163,11 @@ def test_features_that_do_not_fit():
     neck = make_neck()
     with pytest.raises(InputError, match='out_indices'):
         neck(features()[-1:])
-    with pytest.raises(InputError, match=r'features of \(10, 8, 6, 4\) channels, expected \(4, 6'):
+    with pytest.raises(InputError, match=r'in_channels=\(4, 6, 8, 10\): expected \(10, 8, 6, 4\)'):
         neck(features()[::-1])
     c2, c3, c4, c5 = features()
-    with pytest.raises(InputError, match=r'expected each to be half the size'):
+    with pytest.raises(
+        InputError,
+        match=r'up-sampled level=\(8, 6\): expected \(16, 12\) or more; see backbone.strides',
+    ):
         make_neck()([c2, c2.repeat(1, 2, 1, 1)[:, :6], c4, c5])

@@ -1,4 +1,4 @@
-"""What the heads of both methods share: the answer among their maps, its flip test, its targets."""
+"""What the heads of both methods share: from heatmaps to keypoints, flip testing, targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_value
 
 
 def heatmap_accuracy(
@@ -44,10 +44,12 @@ def heatmap_accuracy(
     return (hits.sum(0) / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
 
 
-class AnswerHead(BaseHead):
-    """A head that is supervised on many heatmaps and predicts from one of them.
+class BaseHeatmapHead(BaseHead):
+    """A head that is supervised on many heatmaps and predicts keypoints from one of them.
 
-    Subclasses give :meth:`answers` and :meth:`loss`.
+    Subclasses implement ``forward(feats)``, which returns all heatmaps as tuples of tensors,
+    :meth:`predict_heatmaps`, which returns those to predict from and computes no others that it can
+    do without, and ``loss``.
 
     Args:
         decoder: codec that turns heatmaps into keypoints. Defaults to None.
@@ -57,21 +59,29 @@ class AnswerHead(BaseHead):
     keypoints_set_in = 'model.head.num_keypoints'
     """Config entry that holds the number of keypoints, for messages."""
 
-    def __init__(self, decoder: dict | None = None, init_cfg: dict | None = None) -> None:
+    def __init__(self, decoder: dict | None = None, init_cfg: dict | list | None = None) -> None:
         super().__init__(init_cfg)
         self.decoder = KEYPOINT_CODECS.build(decoder) if decoder else None
 
-    def answers(self, feats) -> dict[str, Tensor]:
-        """Return the heatmaps ``[B, K, H, W]`` to predict from, ``heatmaps``, first."""
+    def predict_heatmaps(self, feats) -> dict[str, Tensor]:
+        """Predict the heatmaps that keypoints are decoded from.
+
+        Args:
+            feats: as for ``forward``.
+
+        Returns:
+            ``heatmaps`` ``[B, K, H, W]``, which are decoded, and others that ``output_heatmaps``
+            shows beside them.
+        """
         raise NotImplementedError
 
     def predict(
         self, feats, batch_data_samples: list[PoseDataSample], test_cfg: dict | None = None
-    ) -> list[InstanceData] | tuple:
+    ) -> list[InstanceData] | tuple[list[InstanceData], list[PixelData]]:
         """Predict keypoints.
 
         Args:
-            feats: what the head takes; with flip testing a list of two, for the image and its
+            feats: as for ``forward``; with flip testing a list of two, for the image and its
                 mirror image.
             batch_data_samples: the batch.
             test_cfg: ``flip_test``, ``flip_mode``, ``shift_heatmap`` and
@@ -87,46 +97,35 @@ class AnswerHead(BaseHead):
         """
         test_cfg = test_cfg or {}
         flip_indices = batch_data_samples[0].metainfo.get('flip_indices')
-        if test_cfg.get('flip_test', False):
-            plain, mirrored = (self.answers(f) for f in feats)
-            self._check_keypoints(plain['heatmaps'], flip_indices)
-            maps = {
-                name: 0.5
-                * (
-                    heatmaps
-                    + flip_heatmaps(
-                        mirrored[name],
-                        flip_mode=test_cfg.get('flip_mode', 'heatmap'),
-                        flip_indices=flip_indices,
-                        shift_heatmap=test_cfg.get('shift_heatmap', False),
-                    )
-                )
-                for name, heatmaps in plain.items()
-            }
-        else:
-            maps = self.answers(feats)
-            self._check_keypoints(maps['heatmaps'], flip_indices)
-        maps = {name: heatmaps.detach().float() for name, heatmaps in maps.items()}
-        width, height = maps['heatmaps'].shape[-1], maps['heatmaps'].shape[-2]
-        if tuple(getattr(self.decoder, 'heatmap_size', (width, height))) != (width, height):
-            raise InputError(
-                f'codec.heatmap_size is {tuple(self.decoder.heatmap_size)}, the network predicts '
-                f'{width}x{height}; set heatmap_size to that'
+        views = feats if test_cfg.get('flip_test', False) else [feats]
+        maps, *mirrored = (self.predict_heatmaps(view) for view in views)
+        size = getattr(self.decoder, 'heatmap_size', None)
+        self._check_fit(maps['heatmaps'], flip_indices and len(flip_indices), size)
+        if mirrored:
+            options = dict(
+                flip_indices=flip_indices,
+                flip_mode=test_cfg.get('flip_mode', 'heatmap'),
+                shift_heatmap=test_cfg.get('shift_heatmap', False),
             )
+            maps = {
+                name: 0.5 * (heatmaps + flip_heatmaps(mirrored[0][name], **options))
+                for name, heatmaps in maps.items()
+            }
+        maps = {name: heatmaps.detach().float() for name, heatmaps in maps.items()}
         preds = self.decode(maps['heatmaps'])
         if test_cfg.get('output_heatmaps', False):
             return preds, [PixelData(**dict(zip(maps, sample))) for sample in zip(*maps.values())]
         return preds
 
     def ground_truth(
-        self, batch_data_samples: list[PoseDataSample], finest: Tensor
+        self, batch_data_samples: list[PoseDataSample], heatmaps: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Collect the targets of a batch and compare their size with the prediction's.
+        """Collect the targets of a batch and compare their shape with the prediction's.
 
         Args:
             batch_data_samples: the batch, with ``gt_fields.heatmaps``
                 ``[K, H, W]`` and ``gt_instance_labels.keypoint_weights`` ``[1, K]``.
-            finest: predicted heatmaps ``[B, K, H, W]``.
+            heatmaps: predicted heatmaps ``[B, K, H, W]``.
 
         Returns:
             Heatmaps ``[B, K, H, W]`` and weights ``[B, K]``.
@@ -136,18 +135,15 @@ class AnswerHead(BaseHead):
         """
         target = torch.stack([d.gt_fields.heatmaps for d in batch_data_samples])
         weights = torch.cat([d.gt_instance_labels.keypoint_weights for d in batch_data_samples])
-        self._check_keypoints(finest, range(target.shape[1]))
-        if finest.shape != target.shape:
-            raise InputError(
-                f'codec.heatmap_size gives targets of {target.shape[-1]}x{target.shape[-2]}, the '
-                f'network predicts {finest.shape[-1]}x{finest.shape[-2]}; set heatmap_size to '
-                'that'
-            )
+        self._check_fit(heatmaps, target.shape[1], target.shape[:1:-1])
         return target, weights
 
-    def _check_keypoints(self, heatmaps: Tensor, flip_indices: Sequence[int] | None) -> None:
-        if flip_indices is not None and heatmaps.shape[1] != len(flip_indices):
-            raise InputError(
-                f'the model predicts {heatmaps.shape[1]} keypoints, the data set has '
-                f'{len(flip_indices)}; set {self.keypoints_set_in}={len(flip_indices)}'
-            )
+    def _check_fit(
+        self, heatmaps: Tensor, keypoints: int | None, size: Sequence[int] | None
+    ) -> None:
+        """Refuse heatmaps of another number or size (width, height) than expected, if any is."""
+        number, found = heatmaps.shape[1], tuple(heatmaps.shape[:1:-1])
+        known = f'{keypoints}, as in the data'
+        check_value(keypoints in (None, number), self.keypoints_set_in, number, known)
+        size = found if size is None else tuple(size)
+        check_value(size == found, 'codec.heatmap_size', size, f'{found}, as the network predicts')
