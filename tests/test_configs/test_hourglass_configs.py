@@ -11,7 +11,6 @@ from mmpose.registry import DATASETS, MODELS
 from tiny_run import REPOSITORY, TRAIN, run, write_mpii
 from torch import nn
 
-
 CONFIGS = REPOSITORY / 'configs'
 PAIRS = ((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13))  # MPII's left and right
 FINETUNE = 'msspose/hourglass8_finetune_mpii'
