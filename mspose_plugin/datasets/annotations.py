@@ -86,8 +86,9 @@ def read_columns(
     needed = f'with {keys}' if keys else ''
     check(isinstance(entries, list), f'{file} is not a list of entries {needed}; {remedy}')
     for i, entry in enumerate(entries):
-        problem = f'{file}: {name} number {i} is {shown(entry)}: expected an object {needed}'
-        check(isinstance(entry, Mapping), f'{problem}; {remedy}')
+        if not isinstance(entry, Mapping):
+            problem = f'{name} number {i} is {shown(entry)}: expected an object {needed}'
+            raise InputError(f'{file}: {problem}; {remedy}')
     columns = {}
     for key, field in fields.items():
         values = [entry.get(key, field.default) for entry in entries]

@@ -145,10 +145,11 @@ class CheckedCocoDataset(CocoDataset):
         read_columns(where, 'box', found, BOX, BOX_HELP)
         people = [box for box in found if box['category_id'] == 1]
         foreign = [box['image_id'] for box in people if box['image_id'] not in images]
+        first = next(iter(foreign), None)
         check(
             not foreign,
             f'{where}: {len(foreign)} of {len(people)} boxes lie in images that {self.ann_file} '
-            f'does not list (first: image_id {foreign[:1]}); take the detector file that was made '
+            f'does not list (first: image_id {first}); take the detector file that was made '
             'for these images',
         )
         sized = [box for box in people if min(box['bbox'][2:]) > 0]
