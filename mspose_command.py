@@ -17,6 +17,11 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 
 COMMANDS = {
+    'train': 'train a model',
+    'test': 'evaluate a checkpoint',
+    'calibrate': 'find options of conditional testing that pay for a checkpoint',
+    'convert': 'convert published PyTorch weights',
+    'synthesize': 'make a data set of synthetic people',
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""

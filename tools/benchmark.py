@@ -1,4 +1,4 @@
-"""Measure what something costs: ``benchmark.py {hourglass,loss,masking,parts} [--out FILE]``.
+"""Measure what something costs.
 
 Each comparison runs its two sides by turns (A B, B A, A B, …) in one process and reports the
 median of the ratios of neighbours, so that a machine that others use as well changes the times
@@ -7,33 +7,36 @@ sides are for orientation only.
 """
 
 import argparse
-import json
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from timeit import Timer
 
 import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.fileio import get_file_backend
 from mmengine.structures import InstanceData, PixelData
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
+from torch.utils.benchmark import timer
 
 import mspose_plugin  # noqa: F401  registers the components
-from mspose_plugin.cli import common as cli
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config, require
+from mspose_plugin.cli.output import show_table, track
+from mspose_plugin.cli.running import run
 from mspose_plugin.skeletons import GROUPS
 from mspose_plugin.utils import untrained
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import write_json
 from mspose_plugin.utils.reference_hourglass import Princeton
 
-ROOT = Path(__file__).resolve().parents[1]
 COMPARE = {
     'ratio': lambda baseline, candidate: candidate / baseline,
     'ms': lambda baseline, candidate: candidate - baseline,
@@ -73,42 +76,46 @@ class Row:
     target: float | None
     holds: bool | None
 
-    def __str__(self) -> str:
-        """Return the line."""
-        target = (
-            ''
-            if self.target is None
-            else f'<= {self.target:.2f} {"held" if self.holds else "missed"}'
-        )
+    def cells(self) -> list[str]:
+        """Return the line, as :func:`show_table` takes it."""
         first, third = self.quartiles
-        return (
-            f'{self.name:36}{self.baseline_ms:9.2f} ms{self.candidate_ms:9.2f} ms'
-            f'{self.value:8.3f} {self.unit:7}{first:.3f}-{third:.3f}   {target}'
-        )
+        held = 'held' if self.holds else 'missed'
+        return [
+            self.name,
+            f'{self.baseline_ms:.2f} ms',
+            f'{self.candidate_ms:.2f} ms',
+            f'{self.value:.3f} {self.unit}',
+            f'{first:.3f}-{third:.3f}',
+            '' if self.target is None else f'<= {self.target:.2f} {held}',
+        ]
 
 
-def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Row:
+def _processor_time() -> float:
+    timer()  # waits for a GPU
+    return time.process_time()
+
+
+CLOCKS = {'wall': timer, 'cpu': _processor_time}
+
+
+def measure(comparison: Comparison, repeats: int, clock: str) -> Row:
     """Run a comparison.
 
     Args:
         comparison: what to run.
         repeats: number of pairs; two more come before them to warm up.
-        device: waited for at either end of a repetition.
         clock: ``'wall'``, or ``'cpu'`` for the processor time of this process.
 
     Returns:
         Medians and quartiles over the pairs.
     """
-    now = time.process_time if clock == 'cpu' else time.perf_counter
-    sides = (comparison.baseline, comparison.candidate)
+    sides = [
+        Timer(side, timer=CLOCKS[clock]) for side in (comparison.baseline, comparison.candidate)
+    ]
     times = np.zeros((repeats + 2, 2))
-    for i in range(len(times)):
+    for i in track(range(len(times)), comparison.name, len(times)):
         for side in (0, 1) if i % 2 else (1, 0):
-            _wait(device)
-            start = now()
-            sides[side]()
-            _wait(device)
-            times[i, side] = (now() - start) * 1e3
+            times[i, side] = sides[side].timeit(1) * 1e3
     values = COMPARE[comparison.unit](*times[2:].T)
     first, value, third = np.percentile(values, (25, 50, 75)).tolist()
     target = comparison.target
@@ -123,58 +130,51 @@ def measure(comparison: Comparison, repeats: int, device: str, clock: str) -> Ro
     )
 
 
-def _wait(device: str) -> None:
-    if device.startswith('cuda'):
-        torch.cuda.synchronize(device)
-
-
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        '--repeats', type=cli.positive_int, default=20, help='pairs (default: %(default)s)'
+        '--repeats', type=arguments.positive_int, default=20, help='pairs (default: %(default)s)'
     )
     parser.add_argument(
         '--device',
-        type=cli.device,
+        type=arguments.device,
         default='cuda' if torch.cuda.is_available() else 'cpu',
         help='default: a GPU where there is one',
     )
     parser.add_argument(
         '--clock',
-        choices=['wall', 'cpu'],
+        choices=list(CLOCKS),
         default='wall',
         help='cpu: processor time, steadier on a shared machine without a GPU (default: wall)',
     )
-    parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
+    arguments.add_out(parser, ('.json',), 'the table')
 
 
 def _add_sizes(parser: argparse.ArgumentParser, batch: int) -> None:
-    parser.add_argument('--stacks', type=cli.whole_number(1, 64), default=8, help='default: 8')
-    parser.add_argument(
-        '--input-size', type=cli.whole_number(64, 2048), default=256, help='pixels (default: 256)'
-    )
-    parser.add_argument('--batch', type=cli.positive_int, default=batch, help=f'default: {batch}')
-    parser.add_argument('--norm', choices=['mse', 'l2'], default='mse', help='default: mse')
-    parser.add_argument('--combine', choices=['sum', 'max'], default='sum', help='default: sum')
+    add, whole = parser.add_argument, arguments.whole_number
+    add('--stacks', type=whole(1, 64), default=8, help='default: 8')
+    add('--input-size', type=whole(64, 2048), default=256, help='pixels (default: 256)')
+    add('--batch', type=whole(1), default=batch, help=f'default: {batch}')
+    add('--norm', choices=['mse', 'l2'], default='mse', help='default: mse')
+    add('--combine', choices=['sum', 'max'], default='sum', help='default: sum')
+
+
+def _add_alpha(parser: argparse.ArgumentParser, alpha: float) -> None:
+    text = f'weight of the structural term (default: {alpha:g})'
+    parser.add_argument('--alpha', type=arguments.number(0), default=alpha, help=text)
 
 
 def _add_hourglass(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=2)
-    parser.add_argument(
-        '--channels', type=cli.whole_number(2, 4096), default=256, help='default: 256'
-    )
+    width = arguments.whole_number(2, 4096)
+    parser.add_argument('--channels', type=width, default=256, help='default: 256')
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument(
-        '--alpha',
-        type=cli.number(0),
-        default=0.0,
-        help='weight of the structural term (default: 0)',
-    )
+    _add_alpha(parser, 0.0)
 
 
 def _hourglass(args: argparse.Namespace) -> list[Comparison]:
     """MultiScaleHourglass and MSSHead against the published network, which has no levels."""
-    if args.input_size % 64:
-        raise InputError(f'--input-size {args.input_size}: expected a multiple of 64')
+    fits = args.input_size % 64 == 0
+    check(fits, f'--input-size {args.input_size}: expected a multiple of 64')
     plain = Princeton(args.stacks, args.channels).to(args.device)
     ours = MODELS.build(
         dict(
@@ -225,12 +225,7 @@ def _hourglass(args: argparse.Namespace) -> list[Comparison]:
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
     _add_sizes(parser, batch=8)
-    parser.add_argument(
-        '--alpha',
-        type=cli.number(0),
-        default=0.1,
-        help='weight of the structural term (default: 0.1)',
-    )
+    _add_alpha(parser, 0.1)
 
 
 def _loss(args: argparse.Namespace) -> list[Comparison]:
@@ -312,14 +307,13 @@ def _masking(args: argparse.Namespace) -> list[Comparison]:
 
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('config', help='config file')
-    parser.add_argument('--batch', type=cli.positive_int, default=2, help='default: 2')
-    cli.add_config_arguments(parser)
+    arguments.add_config(parser)
+    parser.add_argument('--batch', type=arguments.positive_int, default=2, help='default: 2')
 
 
 def _parts(args: argparse.Namespace) -> Iterator[Comparison]:
     """A config's training step against its parts' on their own; the head's share of a forward."""
-    cfg = cli.load_config(args)
+    cfg = load_config(args.config, args.cfg_options)
     model = untrained.build(cfg).to(args.device)
     codec = untrained.codec(cfg)
     *body, head = untrained.parts(model).values()
@@ -397,11 +391,7 @@ def _tensors(value: object) -> Iterator[Tensor]:
 
 def _num_keypoints(cfg: Config) -> int:
     """Return how many keypoints the training data have."""
-    if not cfg.get('train_dataloader'):
-        raise InputError(
-            f'config {cfg.filename}: no train_dataloader, whose data set says how '
-            'many keypoints there are'
-        )
+    require(cfg, 'train_dataloader.dataset.type')  # which says how many keypoints there are
     dataset = cfg.train_dataloader.dataset
     metainfo = dataset.get('metainfo') or DATASETS.get(dataset.type).METAINFO
     return parse_pose_metainfo(metainfo)['num_keypoints']
@@ -444,43 +434,39 @@ BENCHMARKS: dict[str, tuple[Callable, Callable]] = {
 """Sub-command: what adds its arguments, and what makes its comparisons of them."""
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the sub-commands and their arguments."""
     commands = parser.add_subparsers(dest='benchmark', required=True)
-    for name, (add_arguments, make) in BENCHMARKS.items():
+    for name, (add, make) in BENCHMARKS.items():
         command = commands.add_parser(name, help=make.__doc__.rstrip('.'), description=make.__doc__)
         _add_common(command)
-        add_arguments(command)
-    return parser.parse_args()
+        add(command)
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Measure, print the table and write it."""
-    args = parse_args()
     torch.manual_seed(0)
-    rows = []
-    print(f'{"":36}{"baseline":>12}{"candidate":>12}{"value":>8} {"":7}{"quartiles":14}target')
-    for comparison in BENCHMARKS[args.benchmark][1](args):
-        row = measure(comparison, args.repeats, args.device, args.clock)
-        print(row)
-        rows.append(asdict(row))
+    comparisons = BENCHMARKS[args.benchmark][1](args)
+    rows = [measure(comparison, args.repeats, args.clock) for comparison in comparisons]
+    show_table(
+        ['', 'baseline', 'candidate', 'value', 'quartiles', 'target'], [row.cells() for row in rows]
+    )
     if args.out:
-        device = (
-            torch.cuda.get_device_name(args.device)
-            if args.device.startswith('cuda')
-            else platform.processor() or platform.machine()
+        gpu = args.device.startswith('cuda')
+        name = torch.cuda.get_device_name(args.device) if gpu else platform.processor()
+        environment = dict(
+            torch=torch.__version__,
+            device=name or platform.machine(),
+            threads=torch.get_num_threads(),
         )
         result = dict(
             benchmark=args.benchmark,
             arguments=vars(args),
-            rows=rows,
-            environment=dict(
-                torch=torch.__version__, device=device, threads=torch.get_num_threads()
-            ),
+            rows=[asdict(row) for row in rows],
+            environment=environment,
         )
-        get_file_backend(args.out).put_text(json.dumps(result, indent=2) + '\n', args.out)
+        write_json(args.out, result, indent=2)
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

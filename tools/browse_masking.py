@@ -1,17 +1,15 @@
 """Draw what keypoint masking does to the training images of a config.
 
-``python tools/browse_masking.py CONFIG --out grid.png``. Three cells for each person: the network's
-input, with occlusions, with duplicates. Labelled keypoints are drawn where they are, on the patches
-too. The config's own ``KeypointMasking`` settings are used if it has any.
+Three cells for each person: the network's input, with occlusions, with duplicates. Labelled
+keypoints are drawn where they are, on the patches too. The config's own KeypointMasking settings
+are used if it has any.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from typing import Any
 
-from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
-
-# isort: split
 import cv2
 import numpy as np
 from mmengine.config import Config
@@ -21,56 +19,35 @@ from mmengine.structures import InstanceData
 from mmpose.registry import DATASETS, TRANSFORMS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import check_data, load_config, require
+from mspose_plugin.cli.running import run
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils import untrained
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 KINDS = dict(original=(0.0, 0.0), occlusion=(1.0, 0.0), duplicate=(0.0, 1.0))
 """Probabilities of occlusion and duplicate for each cell."""
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config file')
-    parser.add_argument(
-        '--out',
-        required=True,
-        type=cli.writable_file(*grid.ENDINGS),
-        help='picture to write (.png or .jpg)',
-    )
-    parser.add_argument(
-        '--num', type=cli.positive_int, default=8, help='number of persons (default: 8)'
-    )
-    parser.add_argument(
-        '--columns', type=cli.positive_int, default=2, help='persons in a row (default: 2)'
-    )
-    parser.add_argument(
-        '--size',
-        type=cli.whole_number(64, 2048),
-        default=288,
-        help='height of a cell in pixels (default: 288)',
-    )
-    parser.add_argument(
-        '--seed', type=cli.seed, default=0, help='which persons and patches (default: 0)'
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    arguments.add_config(parser)
+    arguments.add_grid(parser, num=8, columns=2, size=288)
     parser.add_argument(
         '--split',
         choices=['train', 'val', 'test'],
         default='train',
         help='data and pipeline to use (default: train)',
     )
-    cli.add_config_arguments(parser)
-    return parser.parse_args()
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Load, mask, draw and save."""
-    args = parse_args()
     grid.check_size(args.num, args.columns, len(KINDS) * args.size, args.size)
-    cfg = cli.load_config(args)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope('mmpose')
-    cli.check_data(cfg, args.split)
+    check_data(cfg, args.split)
     masking = next(find(cfg.to_dict(), 'KeypointMasking'), dict(type='KeypointMasking'))
     dataset = build_dataset(cfg, args.split)
     visualizer = VISUALIZERS.build(
@@ -107,13 +84,13 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
     Raises:
         InputError: the config has no such split, or no ``TopdownAffine`` in it.
     """
-    cli.require(cfg, f'{split}_dataloader.dataset')
+    require(cfg, f'{split}_dataloader.dataset')
     dataset = cfg[f'{split}_dataloader'].dataset.to_dict()
-    if not next(find(dataset, 'TopdownAffine'), None):
-        raise InputError(
-            f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint '
-            'masking is for top-down data'
-        )
+    check(
+        next(find(dataset, 'TopdownAffine'), None),
+        f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint masking is for '
+        'top-down data',
+    )
     return untrained.built(DATASETS, cut(dataset), cfg, f'{split}_dataloader.dataset')
 
 
@@ -167,4 +144,4 @@ def draw_person(results: dict, masking: dict, visualizer: Any, size: int) -> np.
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

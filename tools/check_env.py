@@ -1,4 +1,4 @@
-"""``mspose check-env`` as a script: ``python tools/check_env.py [--json]``."""
+"""``mspose check-env`` as a script: ``python tools/check_env.py --help``."""
 
 from mspose_command import start
 

@@ -1,27 +1,28 @@
-"""Count parameters and multiply-adds of a config's model: ``python tools/complexity.py CONFIG …``.
+"""Count parameters and multiply-adds of the models of configs.
 
 Backbone, neck and head apart, for one image on its way to the loss (at test time MLPE leaves out
-its level predictions). What papers give as "FLOPs" of a pose network is
-usually this number of multiply-adds (MACs), half of the additions and multiplications. Counted are
-convolutions, transposed convolutions and matrix products; normalisation, activations, pooling and
-interpolation, a few per cent, are not. The head is what its ``forward`` computes as the config
-stands (``refine=False`` leaves out the regression network's multiply-adds; its parameters are
-there all the same). No weights are read, and nothing is computed: tensors have a shape only.
+its level predictions). What papers give as "FLOPs" of a pose network is usually this number of
+multiply-adds (MACs), half of the additions and multiplications. Counted are convolutions,
+transposed convolutions and matrix products; normalisation, activations, pooling and interpolation,
+a few per cent, are not. The head is what its forward computes as the config stands (refine=False
+leaves out the regression network's multiply-adds; its parameters are there all the same). No
+weights are read, and nothing is computed: tensors have a shape only.
 """
 
 import argparse
-import json
+import sys
 
-from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
-
-# isort: split
 import torch
-from mmengine.fileio import get_file_backend
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config
+from mspose_plugin.cli.output import show_table
+from mspose_plugin.cli.running import run
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.files import write_json
 
 COLUMNS = ('backbone', 'neck', 'head', 'total')
 
@@ -51,29 +52,24 @@ def count(model: nn.Module, width: int, height: int) -> dict[str, dict[str, floa
     }
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='config files')
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    arguments.add_config(parser, dest='configs', nargs='+')
     parser.add_argument(
         '--input-size',
-        type=cli.whole_number(1, 2**14),
+        type=arguments.whole_number(1, 2**14),
         nargs=2,
         metavar=('W', 'H'),
         help='pixels (default: what the config trains with)',
     )
-    parser.add_argument('--out', type=cli.writable_file('.json'), help='JSON file to write')
-    cli.add_config_arguments(parser)
-    return parser.parse_args()
+    arguments.add_out(parser, ('.json',), 'the table')
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Count, print the table and write it."""
-    args = parse_args()
     rows = []
     for config in args.configs:
-        args.config = config
-        cfg = cli.load_config(args)
+        cfg = load_config(config, args.cfg_options)
         with torch.device('meta'):
             model = untrained.build(cfg)
         width, height = args.input_size or untrained.codec(cfg)['input_size']
@@ -87,20 +83,24 @@ def main() -> None:
         rows.append(
             dict(config=config, cfg_options=args.cfg_options, input_size=[width, height], **counts)
         )
-    first = max(len(row['config']) for row in rows)
-    print(f'{"":{first}}{"input":>9}  {"parameters, millions":<36}multiply-adds, 10^9')
-    print(' ' * (first + 9) + ''.join(f'{name:>9}' for name in COLUMNS * 2))
-    for row in rows:
-        cells = (
-            f'{row[key][name]:9.2f}' if name in row[key] else f'{"-":>9}'
-            for key in ('params', 'gmacs')
-            for name in COLUMNS
-        )
-        size = 'x'.join(map(str, row['input_size']))
-        print(f'{row["config"]:{first}}{size:>9}{"".join(cells)}')
+    show_table(
+        ['config', 'input', *(f'{name}, M' for name in COLUMNS), *(f'{n}, GMACs' for n in COLUMNS)],
+        [
+            [
+                row['config'],
+                'x'.join(map(str, row['input_size'])),
+                *(
+                    f'{row[key][name]:.2f}' if name in row[key] else '-'
+                    for key in ('params', 'gmacs')
+                    for name in COLUMNS
+                ),
+            ]
+            for row in rows
+        ],
+    )
     if args.out:
-        get_file_backend(args.out).put_text(json.dumps(rows, indent=2) + '\n', args.out)
+        write_json(args.out, rows, indent=2)
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

@@ -1,30 +1,26 @@
 """Count heatmaps with a second strong peak before and after the regression network.
 
-``python tools/count_peaks.py CONFIG CHECKPOINT``: the effect that MSSPose's Fig. 4 shows (§3.2),
-as a number, on the test set with keypoints occluded and duplicated by ``KeypointMasking``.
-A peak is strong (ours) when it is a local maximum of at least ``--strong`` times the map's largest
-value, ``--distance`` heatmap pixels or more away from every larger one that counts.
+The effect that MSSPose's Fig. 4 shows (§3.2), as a number, on the test set with keypoints occluded
+and duplicated by KeypointMasking. A peak is strong (ours) when it is a local maximum of at least
+--strong times the map's largest value, --distance heatmap pixels or more away from every larger
+one that counts.
 """
 
 import argparse
-import json
+import sys
 
-from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
-
-# isort: split
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.dataset import pseudo_collate
-from mmengine.fileio import get_file_backend
 from mmengine.runner import set_random_seed
-from mmpose.apis import init_model
-from mmpose.registry import DATASETS
-from rich.progress import track
 from torch import Tensor
 
-from mspose_plugin.utils import untrained
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config, require
+from mspose_plugin.cli.predicting import load, predict
+from mspose_plugin.cli.running import run
+from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import write_json
 
 
 def second_peaks(heatmaps: Tensor, strong: float = 0.5, distance: int = 3) -> Tensor:
@@ -46,53 +42,42 @@ def second_peaks(heatmaps: Tensor, strong: float = 0.5, distance: int = 3) -> Te
     return (peaks.sum((-3, -2, -1)) > 1).reshape(heatmaps.shape[:-2])
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config of a model with an MSRHead')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('--strong', type=cli.number(0, 1), default=0.5, help='default: 0.5')
-    parser.add_argument('--distance', type=cli.whole_number(1, 64), default=3, help='default: 3')
-    parser.add_argument('--batch-size', type=cli.positive_int, default=32, help='default: 32')
-    parser.add_argument('--seed', type=cli.seed, default=0, help='of the masking (default: 0)')
-    parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
-    parser.add_argument(
-        '--out', type=cli.writable_file('.json'), help='write the counts to this .json file'
-    )
-    cli.add_config_arguments(parser)
-    return parser.parse_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    arguments.add_config(parser, help='config of a model with an MSRHead')
+    arguments.add_checkpoint(parser)
+    add = parser.add_argument
+    add('--strong', type=arguments.number(0, 1), default=0.5, help='default: 0.5')
+    add('--distance', type=arguments.whole_number(1, 64), default=3, help='default: 3')
+    add('--batch-size', type=arguments.positive_int, default=32, help='default: 32')
+    arguments.add_seed(parser, 'of the masking')
+    arguments.add_device(parser)
+    arguments.add_out(parser, ('.json',), 'the counts')
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Predict on the masked test set and count."""
-    args = parse_args()
-    cfg = cli.load_config(args)
-    untrained.check(cfg)
-    cli.require(cfg, 'model.test_cfg', 'test_dataloader.dataset.pipeline')
+    cfg = load_config(args.config, args.cfg_options)
+    require(cfg, 'model.test_cfg', 'test_dataloader.dataset.pipeline')
     pipeline = cfg.test_dataloader.dataset.pipeline
     crop = next((i for i, step in enumerate(pipeline) if step.get('type') == 'TopdownAffine'), None)
-    if crop is None:
-        raise InputError(
-            f'config {args.config}: no TopdownAffine in '
-            'test_dataloader.dataset.pipeline; keypoint masking is for top-down data'
-        )
+    check(
+        crop is not None,
+        f'config {args.config}: no TopdownAffine in test_dataloader.dataset.pipeline; keypoint '
+        'masking is for top-down data',
+    )
     pipeline.insert(crop + 1, dict(type='KeypointMasking', occlusion_prob=1.0, duplicate_prob=1.0))
     cfg.model.test_cfg.update(output_heatmaps=True, flip_test=False)
-    cli.check_data(cfg, 'test')
-    model = init_model(cfg, args.checkpoint, device=args.device)
-    if not getattr(model.head, 'refine', False):
-        raise InputError(
-            f'{args.config}: model.head is {type(model.head).__name__}, which has no '
-            'regression network to compare with; use a config with an MSRHead'
-        )
-    dataset = untrained.built(DATASETS, cfg.test_dataloader.dataset, cfg, 'the test data set')
+    model, dataset = load(cfg, args.checkpoint, args.device)
+    check(
+        getattr(model.head, 'refine', False),
+        f'{args.config}: model.head is {type(model.head).__name__}, which has no regression '
+        'network to compare with; use a config with an MSRHead',
+    )
     set_random_seed(args.seed)
     counts = np.zeros(2, int)
     maps = 0
-    for start in track(range(0, len(dataset), args.batch_size), description='predicting'):
-        chosen = range(start, min(start + args.batch_size, len(dataset)))
-        with torch.no_grad():
-            samples = model.test_step(pseudo_collate([dataset[i] for i in chosen]))
+    for samples in predict(model, dataset, range(len(dataset)), args.batch_size):
         labelled = torch.stack(
             [torch.as_tensor(s.gt_instances.keypoints_visible).reshape(-1) > 0 for s in samples]
         )
@@ -115,8 +100,8 @@ def main() -> None:
         f'{counts[0]} have a second strong peak before the regression, {counts[1]} after'
     )
     if args.out:
-        get_file_backend(args.out).put_text(json.dumps(result, indent=2) + '\n', args.out)
+        write_json(args.out, result, indent=2)
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

@@ -1,9 +1,8 @@
 """The whole path in one command: synthetic people, training, evaluation, pictures.
 
-``python tools/demo.py``, which is ``make demo``, for MSSPose, and ``python tools/demo.py mlpe``,
-which is ``make demo-mlpe``, for MLPE. Leaves the data, the run, ``predictions.png`` and
-``summary.json`` (metrics, seed, seconds of every step) in ``work_dirs/demo`` or
-``work_dirs/demo_mlpe``.
+tools/demo.py, which is make demo, for MSSPose, and tools/demo.py mlpe, which is make demo-mlpe, for
+MLPE. Leaves the data, the run, predictions.png and summary.json (metrics, seed, seconds of every
+step) in work_dirs/demo or work_dirs/demo_mlpe.
 """
 
 import argparse
@@ -17,10 +16,13 @@ from pathlib import Path
 
 import torch
 
-from mspose_plugin.cli import common as cli
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config
+from mspose_plugin.cli.running import ArgumentParser, run
 from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
+from mspose_plugin.synthetic.settings import DIFFICULTIES
 from mspose_plugin.utils import untrained
-from mspose_plugin.utils.files import check_writable_folder
+from mspose_plugin.utils.files import check_writable_folder, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -76,40 +78,30 @@ DEMOS = dict(
 )
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        'demo', nargs='?', default='msspose', choices=list(DEMOS), help='method (default: msspose)'
-    )
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add = parser.add_argument
+    add('demo', nargs='?', default='msspose', choices=list(DEMOS), help='default: msspose')
+    add(
         '--train',
-        type=cli.positive_int,
+        type=arguments.positive_int,
         help='training images (default: what takes about ten minutes on two cores)',
     )
-    parser.add_argument(
+    defaults = ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items())
+    add(
         '--val',
-        type=cli.positive_int,
-        help='unseen images to evaluate on '
-        '(default: ' + ', '.join(f'{name} {demo.val}' for name, demo in DEMOS.items()) + ')',
+        type=arguments.positive_int,
+        help=f'unseen images to evaluate on (default: {defaults})',
     )
-    parser.add_argument(
-        '--seed', type=cli.seed, default=0, help='of data and training (default: 0)'
-    )
-    parser.add_argument(
+    arguments.add_seed(parser, 'of data and training')
+    add(
         '--difficulty',
         default='normal',
-        choices=['easy', 'normal', 'hard'],
+        choices=list(DIFFICULTIES),
         help='of the data (default: normal)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        default=[],
-        metavar='KEY=VALUE',
-        help='change entries of the config',
-    )
-    return parser.parse_args()
+    # as text: every step gets them anew
+    add('--cfg-options', nargs='+', default=[], metavar='KEY=VALUE', help='change config entries')
 
 
 def check(demo: Demo, options: list[str]) -> None:
@@ -123,16 +115,14 @@ def check(demo: Demo, options: list[str]) -> None:
         InputError: options that do not go with the config, a folder that takes no files.
     """
     check_writable_folder(demo.folder)
-    parser = cli.ArgumentParser(prog='demo.py')
-    cli.add_config_arguments(parser)
+    parser = ArgumentParser('demo.py')
+    arguments.add_cfg_options(parser)
     args = parser.parse_args(['--cfg-options', *options])
-    args.config = str(ROOT / demo.config)
-    untrained.check(cli.load_config(args))
+    untrained.check(load_config(str(ROOT / demo.config), args.cfg_options))
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Run every step as a user would and sum up."""
-    args = parse_args()
     demo = DEMOS[args.demo]
     options = [f'randomness.seed={args.seed}', *args.cfg_options]
     check(demo, options)
@@ -140,7 +130,7 @@ def main() -> None:
     train = args.train or demo.train[0 if fast_bfloat16(device) else 1]
     val = args.val or demo.val
     root, config = Path(demo.folder), ROOT / demo.config
-    data, run, picture = root / 'data', root / 'run', root / 'predictions.png'
+    data, work_dir, picture = root / 'data', root / 'run', root / 'predictions.png'
     start, seconds = time.monotonic(), {}
     # Threads that wait for each other by spinning bring the training to a halt as soon as the
     # cores have anything else to do, such as loading data.
@@ -156,53 +146,29 @@ def main() -> None:
             sys.exit(done.returncode)
         seconds[name] = round(time.monotonic() - begin, 1)
 
-    step(
-        'data',
-        'make_synthetic.py',
-        '--layout',
-        demo.layout,
-        '--out',
-        data,
-        '--train',
-        train,
-        '--val',
-        val,
-        '--seed',
-        args.seed,
-        '--difficulty',
-        args.difficulty,
-        '--overwrite',
+    made = ['--layout', demo.layout, '--out', data, '--train', train, '--val', val]
+    drawn = ['--seed', args.seed, '--difficulty', args.difficulty, '--overwrite']
+    step('data', 'make_synthetic.py', *made, *drawn)
+    there = ['--work-dir', work_dir]
+    step('training', 'train.py', config, *there, '--cfg-options', *options)
+    checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
+    protocol = dict(
+        config=demo.config,
+        cfg_options=options,
+        checkpoint=Path(checkpoint).name,
+        data=json.loads((data / 'synthetic.json').read_text()),
     )
-    step('training', 'train.py', config, '--work-dir', run, '--cfg-options', *options)
-    checkpoint = (run / 'last_checkpoint').read_text().strip()
-    summary = dict(
-        protocol=dict(
-            config=demo.config,
-            cfg_options=options,
-            checkpoint=Path(checkpoint).name,
-            data=json.loads((data / 'synthetic.json').read_text()),
-        )
-    )
-    for name, test_options in demo.tests.items():
-        step(
-            f'evaluation: {name}',
-            'test.py',
-            config,
-            checkpoint,
-            '--work-dir',
-            run,
-            '--out',
-            root / f'{name}.json',
-            '--cfg-options',
-            *options,
-            *test_options,
-        )
-        summary[name] = json.loads((root / f'{name}.json').read_text())
+    summary = dict(protocol=protocol)
+    for name, more in demo.tests.items():
+        out = root / f'{name}.json'
+        tested = [config, checkpoint, *there, '--out', out, '--cfg-options', *options, *more]
+        step(f'evaluation: {name}', 'test.py', *tested)
+        summary[name] = json.loads(out.read_text())
     # the config as the training left it, with the options
-    step('pictures', 'draw_grid.py', run / config.name, checkpoint, '--out', picture)
+    step('pictures', 'draw_grid.py', work_dir / config.name, checkpoint, '--out', picture)
 
     summary.update(seconds=seconds, cpus=os.cpu_count())
-    (root / 'summary.json').write_text(json.dumps(summary, indent=2) + '\n')
+    write_json(root / 'summary.json', summary, indent=2)
     print(
         f'\npictures: {picture}\nsummary: {root / "summary.json"}\n'
         f'{demo.says.format(val=val, **summary)} '
@@ -211,4 +177,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

@@ -1,70 +1,42 @@
 """Draw predictions on samples of the test set into one picture.
 
-``python tools/draw_grid.py CONFIG CHECKPOINT --out grid.png``. A white cross marks the true place
-of a joint that was missed by more than half a head size, where the data set gives one.
+A white cross marks the true place of a joint that was missed by more than half a head size, where
+the data set gives one.
 """
 
 import argparse
+import sys
 
-from mspose_plugin.cli import common as cli  # adapts the installed releases, so before MMPose
-
-# isort: split
 import cv2
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
-from mmpose.apis import init_model
-from mmpose.registry import DATASETS, VISUALIZERS
+from mmpose.registry import VISUALIZERS
 
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config
+from mspose_plugin.cli.predicting import load, predict
+from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils import picture_grid as grid
-from mspose_plugin.utils import untrained
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 BATCH = 32
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument(
-        '--out',
-        required=True,
-        type=cli.writable_file(*grid.ENDINGS),
-        help='picture to write (.png or .jpg)',
-    )
-    parser.add_argument(
-        '--num', type=cli.positive_int, default=24, help='number of persons (default: 24)'
-    )
-    parser.add_argument(
-        '--columns', type=cli.positive_int, default=6, help='persons in a row (default: 6)'
-    )
-    parser.add_argument(
-        '--size',
-        type=cli.whole_number(64, 2048),
-        default=320,
-        help='pixels of a cell (default: 320)',
-    )
-    parser.add_argument('--seed', type=cli.seed, default=0, help='which persons (default: 0)')
-    parser.add_argument('--device', type=cli.device, default='cpu', help='default: cpu')
-    cli.add_config_arguments(parser)
-    return parser.parse_args()
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    arguments.add_config(parser)
+    arguments.add_checkpoint(parser)
+    arguments.add_grid(parser, num=24, columns=6, size=320)
+    arguments.add_device(parser)
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Predict, draw and save."""
-    args = parse_args()
     grid.check_size(args.num, args.columns, args.size, args.size)
-    cfg = cli.load_config(args)
-    untrained.check(cfg)
-    cli.require(cfg, 'test_dataloader.dataset')
-    cli.check_data(cfg, 'test')
-    model = init_model(cfg, args.checkpoint, device=args.device)
-    dataset = untrained.built(DATASETS, cfg.test_dataloader.dataset, cfg, 'the test data set')
-    if args.num > len(dataset):
-        raise InputError(f'--num {args.num}: the test set has {len(dataset)} persons')
+    cfg = load_config(args.config, args.cfg_options)
+    model, dataset = load(cfg, args.checkpoint, args.device)
+    persons = len(dataset)
+    check(args.num <= persons, f'--num {args.num}: the test set has {persons} persons')
     visualizer = VISUALIZERS.build(
         dict(
             type='PoseLocalVisualizer',
@@ -74,17 +46,14 @@ def main() -> None:
         )
     )
     visualizer.set_dataset_meta(dataset.metainfo)
-    chosen = np.random.default_rng(args.seed).permutation(len(dataset))[: args.num]
+    chosen = np.random.default_rng(args.seed).permutation(persons)[: args.num]
     cells = []
-    for start in range(0, args.num, BATCH):
-        batch = pseudo_collate([dataset[int(i)] for i in chosen[start : start + BATCH]])
-        if 'input_center' not in batch['data_samples'][0].metainfo:
-            raise InputError(
-                f'config {args.config}: its test pipeline gives no input_center; '
-                'expected a top-down config with PackPoseInputs'
-            )
-        with torch.no_grad():
-            samples = model.test_step(batch)
+    for samples in predict(model, dataset, chosen, BATCH):
+        check(
+            'input_center' in samples[0].metainfo,
+            f'config {args.config}: its test pipeline gives no input_center; expected a top-down '
+            'config with PackPoseInputs',
+        )
         cells += [_draw(visualizer, sample, args.size) for sample in samples]
     grid.save(cells, args.columns, args.out)
 
@@ -126,4 +95,4 @@ def _draw(visualizer, sample, size: int) -> np.ndarray:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

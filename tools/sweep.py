@@ -1,9 +1,9 @@
-"""Train a plan's variants with several seeds: ``python tools/sweep.py PLAN --out DIR``.
+"""Train a plan's variants with several seeds.
 
-A plan is a training config that also has ``variants`` (name -> config options). Every run is one
-``tools/train.py`` in ``--work-dir``, whose last validation goes to ``DIR/VARIANT_SEED.json`` with
-the options, the seed and the commit. A run whose file is there is not repeated, and an interrupted
-one is resumed, so the command can be stopped and given again.
+A plan is a training config that also has variants (name -> config options). Every run is one
+tools/train.py in --work-dir, whose last validation goes to OUT/VARIANT_SEED.json with the options,
+the seed and the commit. A run whose file is there is not repeated, and an interrupted one is
+resumed, so the command can be stopped and given again.
 """
 
 import argparse
@@ -17,65 +17,57 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mspose_plugin.cli import common as cli  # adapts the installed releases, so before mmengine
-
-# isort: split
 import torch
 from mmengine.config import Config
-from mmengine.fileio import get_file_backend
 
 from mspose_plugin.checkpoint.loading import find_latest_checkpoint
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import read_config
+from mspose_plugin.cli.output import track
+from mspose_plugin.cli.running import run
+from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def parse_args() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = cli.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('plan', help='plan, a Python file such as those in tools/plans/')
-    parser.add_argument(
-        '--out', type=cli.writable_folder, required=True, help='folder of the result files'
-    )
-    parser.add_argument(
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add, folder = parser.add_argument, arguments.writable_folder
+    add('plan', help='plan, a Python file such as those in tools/plans/')
+    add('--out', type=folder, required=True, help='folder of the result files')
+    add(
         '--work-dir',
-        type=cli.writable_folder,
+        type=folder,
         default='work_dirs/sweep',
         help='folder of the runs (default: work_dirs/sweep)',
     )
-    parser.add_argument('--only', nargs='+', metavar='VARIANT', help='some of the variants')
-    parser.add_argument(
-        '--seeds', type=cli.seed, nargs='+', default=[0, 1, 2], help='default: 0 1 2'
-    )
-    return parser.parse_args()
+    add('--only', nargs='+', metavar='VARIANT', help='some of the variants')
+    add('--seeds', type=arguments.seed, nargs='+', default=[0, 1, 2], help='default: 0 1 2')
 
 
-def main() -> None:
+def main(args: argparse.Namespace) -> None:
     """Run what has no result file yet."""
-    args = parse_args()
     plan = read_plan(args.plan)
     variants = args.only or list(plan.variants)
-    unknown = set(variants) - set(plan.variants)
-    if unknown:
-        raise InputError(
-            f'--only {sorted(unknown)[0]}: {args.plan} has the variants {", ".join(plan.variants)}'
+    for name in variants:
+        known = ', '.join(plan.variants)
+        check(name in plan.variants, f'--only {name}: {args.plan} has the variants {known}')
+    runs = [
+        (name, seed, Path(args.out) / f'{name}_{seed}.json')
+        for seed in args.seeds  # a seed of all before the next one
+        for name in variants
+    ]
+    runs = [(name, seed, out) for name, seed, out in runs if not out.exists()]
+    for name, seed, out in track(runs, 'runs', len(runs)):
+        options = {**plan.variants[name], 'randomness.seed': seed}
+        result = train(args.plan, Path(args.work_dir) / f'{name}_{seed}', options)
+        record = dict(
+            variant=name, seed=seed, plan=args.plan, cfg_options=options, **result, **machine()
         )
-    for seed in args.seeds:  # a seed of all before the next one
-        for name in variants:
-            out = Path(args.out) / f'{name}_{seed}.json'
-            if out.exists():
-                continue
-            options = {**plan.variants[name], 'randomness.seed': seed}
-            result = train(args.plan, Path(args.work_dir) / f'{name}_{seed}', options)
-            record = dict(
-                variant=name, seed=seed, plan=args.plan, cfg_options=options, **result, **machine()
-            )
-            get_file_backend(str(out)).put_text(json.dumps(record, indent=1) + '\n', str(out))
-            print(
-                f'{name}, seed {seed}: {result.get("diverged", "")}'
-                + ', '.join(f'{key} {value:.2f}' for key, value in result['metrics'].items()),
-                flush=True,
-            )
+        write_json(out, record, indent=1)
+        figures = ', '.join(f'{key} {value:.2f}' for key, value in result['metrics'].items())
+        print(f'{name}, seed {seed}: {result.get("diverged", "")}{figures}', flush=True)
 
 
 def read_plan(path: str) -> Config:
@@ -84,9 +76,9 @@ def read_plan(path: str) -> Config:
     Raises:
         InputError: no such file, or it lacks an entry.
     """
-    plan = cli.read_config(path)
-    if not isinstance(plan.get('variants'), dict):
-        raise InputError(f'plan {path}: has no variants; expected name -> config options')
+    plan = read_config(path)
+    fits = isinstance(plan.get('variants'), dict)
+    check(fits, f'plan {path}: has no variants; expected name -> config options')
     return plan
 
 
@@ -103,29 +95,19 @@ def train(plan: str, work_dir: Path, options: dict[str, Any]) -> dict[str, Any]:
     work_dir.mkdir(parents=True, exist_ok=True)
     resume = ['--resume'] if find_latest_checkpoint(work_dir) else []
     start = time.monotonic()
+    command = [sys.executable, ROOT / 'tools/train.py', plan, '--work-dir', work_dir, *resume]
+    changes = (f'{key}={value}' for key, value in options.items())
     with open(work_dir / 'sweep.log', 'a') as log:
         done = subprocess.run(
-            [
-                sys.executable,
-                ROOT / 'tools/train.py',
-                plan,
-                '--work-dir',
-                work_dir,
-                *resume,
-                '--cfg-options',
-                *(f'{key}={value}' for key, value in options.items()),
-            ],
-            stdout=log,
-            stderr=subprocess.PIPE,
-            text=True,
+            [*command, '--cfg-options', *changes], stdout=log, stderr=subprocess.PIPE, text=True
         )
         log.write(done.stderr)
     last = done.stderr.strip().rpartition('\n')[2]
     diverged = done.returncode and 'not finite' in last
-    if done.returncode and not diverged:
-        raise InputError(
-            f'{work_dir}: the training ended with status {done.returncode} ({last}); see {log.name}'
-        )
+    check(
+        diverged or not done.returncode,
+        f'{work_dir}: the training ended with status {done.returncode} ({last}); see {log.name}',
+    )
     lines = [
         json.loads(line)
         for path in sorted(work_dir.glob('*/vis_data/scalars.json'))
@@ -161,4 +143,4 @@ def machine() -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    cli.run(main)
+    run(sys.modules[__name__])

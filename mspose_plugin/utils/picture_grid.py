@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_file
 
 ENDINGS = ('.png', '.jpg', '.jpeg')
@@ -29,12 +29,11 @@ def check_size(num: int, columns: int, width: int, height: int) -> None:
     """
     columns, rows = min(num, columns), -(-num // columns)
     size = columns * width, rows * height
-    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
-        raise InputError(
-            f'{num} cells, {columns} in a row, make a picture of {size[0]} x '
-            f'{size[1]} pixels, more than {MAX_SIDE} on a side or {MAX_PIXELS} in '
-            'all; lower --num or --size'
-        )
+    check(
+        max(size) <= MAX_SIDE and size[0] * size[1] <= MAX_PIXELS,
+        f'{num} cells, {columns} in a row, make a picture of {size[0]} x {size[1]} pixels, more '
+        f'than {MAX_SIDE} on a side or {MAX_PIXELS} in all; lower --num or --size',
+    )
 
 
 def save(cells: Sequence[np.ndarray], columns: int, path: str) -> None:

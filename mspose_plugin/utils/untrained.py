@@ -10,6 +10,8 @@ from mmengine.registry import Registry, init_default_scope
 from mmpose.registry import MODELS
 from torch import nn
 
+from mspose_plugin.utils.checks import check as check_that
+from mspose_plugin.utils.checks import refused
 from mspose_plugin.utils.errors import InputError
 
 
@@ -25,14 +27,8 @@ def built(registry: Registry, entry: Any, cfg: Config, name: str) -> Any:
     Raises:
         InputError: it cannot be built.
     """
-    try:
+    with refused(f'config {cfg.filename}: {name} cannot be built'):
         return registry.build(entry)
-    except InputError:
-        raise
-    except Exception as e:
-        raise InputError(
-            f'config {cfg.filename}: {name} cannot be built: {" ".join(str(e).split())}'
-        ) from e
 
 
 def build(cfg: Config) -> nn.Module:
@@ -48,13 +44,12 @@ def build(cfg: Config) -> nn.Module:
         InputError: no model with a backbone and a head, or one that cannot be built.
     """
     model = cfg.to_dict().get('model')
-    if not (
-        isinstance(model, dict)
-        and all(isinstance(model.get(part), dict) for part in ('backbone', 'head'))
-    ):
-        raise InputError(f'config {cfg.filename}: no model with a backbone and a head')
+    parts = [model.get(part) for part in ('backbone', 'head')] if isinstance(model, dict) else [0]
+    complete = all(isinstance(part, dict) for part in parts)
+    check_that(complete, f'config {cfg.filename}: no model with a backbone and a head')
     model['backbone'].pop('pretrained', None)
-    model['backbone'].update({key: None for key in model['backbone'] if key == 'init_cfg'})
+    if 'init_cfg' in model['backbone']:
+        model['backbone']['init_cfg'] = None
     init_default_scope(cfg.get('default_scope', 'mmpose'))
     return built(MODELS, model, cfg, 'the model')
 

@@ -347,7 +347,7 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
                 lambda path, good: path.parent.write_text('a file where a folder should be'),
             ),
             Bad('/proc/folder', 'nothing can be written'),
-            Bad('http://localhost/folder', 'nothing can be written'),
+            Bad('http://localhost/folder', 'expected a folder of this machine'),
         ],
     ),
     'count': ('2', _numbers('0', '-1', 'two', '1.5', 'nan', '')),
@@ -370,7 +370,7 @@ ARGUMENT_TYPES = {
     'share',
     'pickle',
 }
-"""Slots that an argument type of ``mspose_plugin.cli.common`` checks, wherever they are."""
+"""Slots that an argument type of ``mspose_plugin.cli.arguments`` checks, wherever they are."""
 
 
 def write_good(where: Path) -> None:

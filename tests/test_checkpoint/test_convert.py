@@ -1,16 +1,13 @@
 """Published weights: same outputs after conversion, an account of every tensor, messages."""
 
 import re
-import runpy
 import shlex
-import subprocess
-import sys
 from collections import OrderedDict
 from functools import cache
-from pathlib import Path
 
 import pytest
 import timm
+import tiny_run
 import torch
 from mmengine.config import Config
 from mmengine.runner import load_checkpoint
@@ -18,9 +15,11 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from tiny_run import write_mpii
 
+import mspose_command
 from mspose_plugin.checkpoint.convert import convert, detect, weights_of
 from mspose_plugin.checkpoint.layouts import LAYOUTS
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
+from mspose_plugin.cli.convert import fitting_config
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.reference_hourglass import Bearpaw, Princeton, randomised
 
@@ -60,14 +59,12 @@ def model_for(backbone):
 
 
 @pytest.fixture
-def tool(repository, monkeypatch, capsys):
+def tool(capsys):
     """Return a function that runs the tool: exit status, output, errors."""
-    path = str(repository / 'tools' / 'convert_checkpoint.py')
 
     def call(*args):
-        monkeypatch.setattr(sys, 'argv', [path, *map(str, args)])
         try:
-            runpy.run_path(path, run_name='__main__')
+            mspose_command.main(['convert', *map(str, args)])
             status = 0
         except SystemExit as e:
             status = e.code
@@ -351,13 +348,12 @@ def test_tool_writes_what_mmengine_loads(tool, tmp_path, repository):
     'name, stacks',
     [('princeton', 2), ('princeton', 8), ('bearpaw', 1), ('bearpaw', 2), ('bearpaw', 8)],
 )
-def test_each_published_network_has_its_config(repository, name, stacks):
-    module = runpy.run_path(str(repository / 'tools/convert_checkpoint.py'))
+def test_each_published_network_has_its_config(name, stacks):
     with torch.device('meta'):
         result = convert(PUBLISHED[name](stacks).state_dict())
         assert convert(PUBLISHED[name](3).state_dict()).backbone['num_stacks'] == 3
-    config = repository / f'configs/hourglass/{name}_hg{stacks}_mpii.py'
-    assert module['fitting_config'](result) == config
+    config = f'configs/hourglass/{name}_hg{stacks}_mpii.py'
+    assert fitting_config(result) == config
     cfg = Config.fromfile(config).model
     preprocessor = MODELS.build(cfg.data_preprocessor)
     given = MODELS.build(LAYOUTS[name].data_preprocessor)
@@ -376,14 +372,10 @@ def test_the_printed_command_works_as_printed(tool, tmp_path, monkeypatch):
     assert status == 0
     (command,) = re.findall(r'Test them:\n\n    (.*)\n', out)
     words = shlex.split(command)
-    assert words[0] == 'python' and words[-1] == 'a folder/hg 2.pth'
-    done = subprocess.run(
-        ['bash', '-c', f'PATH={Path(sys.executable).parent}:$PATH; {command}'],
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert 'PCKh' in done.stdout + done.stderr
+    assert words[0] == 'mspose' and words[-1] == 'a folder/hg 2.pth'
+    done = tiny_run.run([tiny_run.REPOSITORY / 'mspose_command.py', *words[1:]], tmp_path)
+    assert done.status == 0, done.err
+    assert 'PCKh' in done.out
 
 
 def test_tool_reads_the_legacy_format_and_names_what_is_new(tool, tmp_path):

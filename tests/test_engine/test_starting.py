@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from mspose_plugin.cli import common as cli
+from mspose_plugin.cli.arguments import add_cfg_options
 from mspose_plugin.engine.hooks.work_dir_lock_hook import LOCK_FILE, lock_work_dir
 from mspose_plugin.engine.starting import StartingRunner, starting
 from mspose_plugin.utils.errors import InputError
@@ -83,5 +83,5 @@ def test_after_a_step_errors_pass_and_files_stay(tmp_path):
 )
 def test_config_options_keep_spaces(text, value):
     parser = argparse.ArgumentParser()
-    cli.add_config_arguments(parser)
+    add_cfg_options(parser)
     assert parser.parse_args(['--cfg-options', f'a.b={text}']).cfg_options == {'a.b': value}

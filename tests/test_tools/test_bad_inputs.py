@@ -5,9 +5,9 @@ in :data:`TOOLS`; a new kind of bad input is one line in ``helpers/bad_inputs.py
 """
 
 import re
-import runpy
 import signal
 import sys
+from importlib import import_module
 from string import Formatter
 
 import bad_inputs
@@ -15,6 +15,9 @@ import pytest
 import tiny_run
 from mmengine.registry import init_default_scope
 from mmengine.utils import ManagerMixin
+
+import mspose_command
+from mspose_plugin.cli import running
 
 TOOLS = {
     'draw_grid.py': '{model} {checkpoint} --out {picture} --num {count} --columns {count} '
@@ -29,24 +32,45 @@ TOOLS = {
     'benchmark.py loss': '--out {json} --repeats {count} --batch {count} --stacks {count} '
     '--input-size {size} --device {device}',
     'benchmark.py hourglass': '--channels {count} --input-size {size}',
-    'train.py': '{config} --work-dir {folder} --show-dir {folder} --cfg-options {training}',
-    'train.py --resume': '{resumed} {config}',
-    'test.py': '{config} {checkpoint} --out {json} --dump {pickle} --work-dir {folder} '
+    'mspose train': '{config} --work-dir {folder} --show-dir {folder} --cfg-options {training}',
+    'mspose train --resume': '{resumed} {config}',
+    'mspose test': '{config} {checkpoint} --out {json} --dump {pickle} --work-dir {folder} '
     '--cfg-options {testing}',
-    'calibrate_thresholds.py': '{config} {checkpoint} --out {json} --seed {seed} --shifts {share} '
+    'mspose calibrate': '{config} {checkpoint} --out {json} --seed {seed} --shifts {share} '
     '--scales {factor} --max-persons {persons} --confidence {share} '
     '--max-passes {count} --work-dir {folder} '
     '--cfg-options {calibration}',
-    'convert_checkpoint.py': '{published} {weights}',
-    'convert_checkpoint.py --layout bearpaw': '{published} {weights} --levels {count} 1',
-    'make_synthetic.py': '--layout {layout} --out {folder} --train {images} --val {images} '
+    'mspose convert': '{published} {weights}',
+    'mspose convert --layout bearpaw': '{published} {weights} --levels {count} 1',
+    'mspose synthesize': '--layout {layout} --out {folder} --train {images} --val {images} '
     '--seed {anyseed} --size {pixels} --quality {quality} --workers {count}',
     'sweep.py': '{plan} --out {folder} --work-dir {folder} --seeds {seed}',
     'demo.py': '--train {count} --val {count} --seed {seed} --cfg-options {option}',
     'demo.py mlpe': '--train {count} --cfg-options {option}',
 }
 """Tool and sub-command, its command line with slots."""
+THIN = dict(
+    train='train',
+    test='test',
+    calibrate_thresholds='calibrate',
+    convert_checkpoint='convert',
+    make_synthetic='synthesize',
+)
+"""Script of ``tools/`` -> the sub-command that it is."""
 OTHERS = [
+    ('mspose', 'trian', 'no such command; there is train'),
+    ('mspose', 'nothing', 'no such command; there is train, test'),
+    ('mspose', 'train msspose_hourglas8_mpii', 'msspose_hourglass8_mpii'),
+    ('mspose', 'test mlpe/nothing {checkpoint}', 'no such file'),
+    ('train.py', '', 'train.py --help'),
+    ('train.py', 'nowhere.py', 'no such file'),
+    ('train.py', '{config} --work-dir', 'expected one argument'),
+    ('test.py', '{config} nowhere.pth', 'no such file'),
+    ('calibrate_thresholds.py', '{config} {checkpoint} --out folder', 'ending in .json'),
+    ('convert_checkpoint.py', 'nowhere.pth {weights}', 'no such file'),
+    ('make_synthetic.py', '--layout lsp --out {folder}', "'lsp'"),
+    ('make_synthetic.py', '--layout mpii --out {folder} --size 1 2 3', 'one or two numbers'),
+    ('make_synthetic.py', '--layout mpii --out {folder} --train 0 --val 0', 'both 0'),
     ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 99', 'test set has 4'),
     ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 90000', 'lower --num'),
     ('draw_grid.py', '{model} {checkpoint}', '--out'),
@@ -101,12 +125,20 @@ def run(monkeypatch, capfd):
     def too_long(*_):
         pytest.fail('the tool hangs')  # no Exception, which a tool might turn into a line
 
+    def start(tool):
+        if tool == 'mspose':
+            mspose_command.main()
+        elif tool in THIN:
+            mspose_command.start(THIN[tool])
+        else:
+            running.run(import_module(f'tools.{tool}'))
+
     def run_tool(tool, words, folder):
         name, *command = tool.split()
-        path = str(tiny_run.REPOSITORY / 'tools' / name)
+        path = tiny_run.REPOSITORY / 'tools' / name
         folder.mkdir(exist_ok=True)
         monkeypatch.chdir(folder)
-        monkeypatch.setattr(sys, 'argv', [path, *command, *words])
+        monkeypatch.setattr(sys, 'argv', [str(path), *command, *words])
         monkeypatch.setenv('LOCAL_RANK', '0')  # which load_config sets
         # seconds for the log
         monkeypatch.setattr('mmengine.runner.runner.collect_env', dict)
@@ -117,7 +149,7 @@ def run(monkeypatch, capfd):
         before = signal.signal(signal.SIGALRM, too_long)
         signal.alarm(60)
         try:
-            runpy.run_path(path, run_name='__main__')
+            start(path.stem)
             status = 0
         except SystemExit as e:
             status = e.code
@@ -171,7 +203,8 @@ def test_bad_command_lines(tool, line, expected, good, tmp_path, run):
 
 
 @pytest.mark.parametrize(
-    'tool', [tool for tool in TOOLS if not tool.startswith('demo') and tool != 'train.py --resume']
+    'tool',
+    [tool for tool in TOOLS if not tool.startswith('demo') and tool != 'mspose train --resume'],
 )
 def test_the_good_values_are_good(tool, good, tmp_path):
     """Else the table would show nothing. Demo and resume have good runs in tests of their own."""
@@ -179,10 +212,17 @@ def test_the_good_values_are_good(tool, good, tmp_path):
     name, *command = tool.split()
     if command == ['hourglass']:
         command += ['--stacks', '1', '--batch', '2', '--repeats', '1']
+    script = 'mspose_command.py' if name == 'mspose' else f'tools/{name}'
     done = tiny_run.run(
-        [tiny_run.REPOSITORY / 'tools' / name, *command, *filled(line.split(), good)], tmp_path
+        [tiny_run.REPOSITORY / script, *command, *filled(line.split(), good)], tmp_path
     )
     assert done.status == 0, done.err
     written = {word for word in filled(line.split(), good) if word.partition('.')[0] == 'out'}
     found = {path.name for path in tmp_path.iterdir()} - {'out.txt', 'err.txt', 'work_dirs'}
     assert found == written - ({'out'} if tool == 'sweep.py' else set())  # a plan of nothing
+
+
+@pytest.mark.parametrize('script', THIN)
+def test_a_script_is_its_sub_command(script):
+    text = (tiny_run.REPOSITORY / f'tools/{script}.py').read_text()
+    assert f"start('{THIN[script]}')" in text and len(text.splitlines()) < 10

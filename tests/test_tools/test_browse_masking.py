@@ -1,28 +1,19 @@
 """The picture that shows keypoint masking."""
 
 import json
-import sys
-from importlib.util import module_from_spec, spec_from_file_location
 
 import cv2
 import numpy as np
 import pytest
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.cli import running
+from tools import browse_masking
 
 
 @pytest.fixture
-def browse(repository, monkeypatch):
+def browse():
     """Return a function that runs the tool with command-line arguments."""
-    spec = spec_from_file_location('browse_masking', repository / 'tools/browse_masking.py')
-    tool = module_from_spec(spec)
-    spec.loader.exec_module(tool)
-
-    def run(*args):
-        monkeypatch.setattr(sys, 'argv', ['browse_masking.py', *map(str, args)])
-        tool.main()
-
-    return run
+    return lambda *args: running.run(browse_masking, [*map(str, args)])
 
 
 @pytest.fixture
@@ -77,6 +68,7 @@ def test_grid(browse, config, tmp_path):
         ),
     ],
 )
-def test_messages(browse, config, args, message):
-    with pytest.raises(InputError, match=message):
+def test_messages(browse, config, args, message, capsys):
+    with pytest.raises(SystemExit):
         browse(config, *args)
+    assert message in capsys.readouterr().err

@@ -1,12 +1,7 @@
-import runpy
-from pathlib import Path
-
 import pytest
 import torch
 
-second_peaks = runpy.run_path(str(Path(__file__).parents[2] / 'tools/count_peaks.py'))[
-    'second_peaks'
-]
+from tools.count_peaks import second_peaks
 
 
 def gaussians(*peaks, size=32, sigma=1.5):

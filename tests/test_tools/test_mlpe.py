@@ -12,7 +12,7 @@ from mmpose.registry import DATASETS
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 from xtcocotools.coco import COCO
 
-from mspose_plugin.cli import common as cli
+from mspose_plugin.cli.configs import check_data
 from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.errors import InputError
 
@@ -415,6 +415,6 @@ def test_detector_file(base, tmp_path, monkeypatch, content, message):
     cfg = Config.fromfile(base / 'tiny.py')
     cfg.test_dataloader.dataset.bbox_file = str(path)
     with pytest.raises(InputError, match=message) as e:
-        cli.check_data(cfg, 'test')
+        check_data(cfg, 'test')
         DATASETS.build(cfg.test_dataloader.dataset)
     assert str(path) in str(e.value) and '\n' not in str(e.value)

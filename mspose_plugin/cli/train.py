@@ -1,0 +1,183 @@
+"""Train a model.
+
+Takes the arguments of MMPose's own tools/train.py. Differences: --amp also works without a GPU,
+CONFIG may be a name, and missing data and a --resume with nothing to resume are one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os.path as osp
+
+import torch
+from mmengine.config import Config
+
+from mspose_plugin.checkpoint.loading import find_latest_checkpoint
+from mspose_plugin.checkpoint.resume_checks import check_intact, find_intact_checkpoint
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import check_data, load_run_config, log_boxes, require
+from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_work_dir
+from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
+from mspose_plugin.engine.starting import StartingRunner, starting
+from mspose_plugin.utils.checks import check, check_number, check_value
+from mspose_plugin.utils.errors import InputError
+
+NUMBERS = {
+    'train_cfg.max_epochs': 1,
+    'train_cfg.max_iters': 1,
+    'train_cfg.val_interval': 1,
+    'default_hooks.checkpoint.interval': -1,
+    'default_hooks.checkpoint.max_keep_ckpts': -1,
+}
+"""Entries that are whole numbers, and the least; -1 is mmengine's for never and for all."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    arguments.add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='continue from this checkpoint, or from the last one in the work '
+        'directory; "intact" passes over checkpoints that are damaged',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='automatic mixed precision: bfloat16 where the device computes it, otherwise float16 '
+        'with loss scaling on a GPU and float32 on a CPU',
+    )
+    parser.add_argument(
+        '--no-validate', action='store_true', help='do not evaluate during training'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate '
+        'with the actual total batch size (auto_scale_lr.base_batch_size)',
+    )
+
+
+def main(args: argparse.Namespace) -> None:
+    """Merge the arguments into the config and train."""
+    cfg = load_run_config(args)
+    with starting(cfg):
+        train(cfg, args)
+
+
+def train(cfg: Config, args: argparse.Namespace) -> None:
+    """Train as the config and the command line say."""
+    require(cfg, 'model.type', 'train_dataloader.dataset', 'train_cfg', 'optim_wrapper')
+    if cfg.get('val_dataloader'):
+        require(cfg, 'val_evaluator')
+    check_values(cfg)
+    if args.no_validate:
+        check_schedule_without_validation(cfg)
+        cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
+    if args.amp:
+        use_amp(cfg)
+    if args.auto_scale_lr:
+        check(
+            'base_batch_size' in cfg.get('auto_scale_lr', {}),
+            '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
+            'the total batch size that its learning rate is meant for',
+        )
+        cfg.auto_scale_lr.enable = True
+    check_data(cfg, 'train', 'val')
+    # already here, before the Runner writes its config; WorkDirLockHook comes after that
+    lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
+    if args.resume:
+        cfg.resume = True
+        cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
+    runner = StartingRunner.from_cfg(cfg)
+    log_boxes(runner, 'val')
+    loader = runner.train_loop.dataloader
+    check(
+        len(loader),
+        f'the training set has {len(loader.dataset)} samples, fewer than '
+        'train_dataloader.batch_size, and drop_last is set: there is nothing to train on; '
+        'lower batch_size',
+    )
+    runner.train()
+
+
+def check_values(cfg: Config) -> None:
+    """Raise :class:`InputError` where mmengine would fail after an epoch only, or never."""
+    for key, least in NUMBERS.items():
+        node, name = cfg, key
+        while '.' in name and isinstance(node, dict | Config):
+            head, _, name = name.partition('.')
+            node = node.get(head)
+        value = node.get(name) if isinstance(node, dict) else None
+        if value is not None:
+            check_number(key, value, least, whole=True)
+    for i, scheduler in enumerate(schedulers(cfg)):
+        milestones = scheduler.get('milestones')  # of text, mmengine would count the letters
+        name = f'param_scheduler.{i}.milestones'
+        check_value(not isinstance(milestones, str), name, milestones, 'a list of whole numbers')
+    resume = cfg.get('resume', False)
+    check_value(isinstance(resume, bool), 'resume', resume, 'True or False; --resume takes a path')
+
+
+def schedulers(cfg: Config) -> list:
+    """Return the config's schedulers of the learning rate as a list."""
+    found = cfg.get('param_scheduler') or []
+    return found if isinstance(found, list) else [found]
+
+
+def use_amp(cfg: Config) -> None:
+    """Choose the optimizer wrapper for mixed precision on this machine."""
+    kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
+    kind = getattr(kind, '__name__', kind)
+    check(
+        kind in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'),
+        f'--amp does not go with optim_wrapper.type={kind!r}; omit --amp',
+    )
+    gpu = torch.cuda.is_available()
+    if kind == 'OptimWrapper' and gpu and not fast_bfloat16('cuda'):
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+    elif kind == 'OptimWrapper' or kind == 'AmpOptimWrapper' and not gpu:
+        for key in ('loss_scale', 'dtype', 'use_fsdp'):  # AmpOptimWrapper's own
+            cfg.optim_wrapper.pop(key, None)
+        cfg.optim_wrapper.type = 'AutocastOptimWrapper'
+
+
+def check_schedule_without_validation(cfg: Config) -> None:
+    """Raise :class:`InputError` where the schedule goes by the validation's figures."""
+    for scheduler in schedulers(cfg):
+        check(
+            not str(scheduler.type).startswith('ReduceOnPlateau'),
+            f'--no-validate: {scheduler.type} lowers the learning rate by the validation\'s '
+            f'{scheduler.get("monitor", "loss")} and would never do so; omit --no-validate, or '
+            'set another param_scheduler',
+        )
+
+
+def checkpoint_to_resume(resume: str, work_dir: str) -> str:
+    """Return the checkpoint that ``--resume`` means.
+
+    Args:
+        resume: the argument; ``'auto'`` for the last one in ``work_dir``, ``'intact'`` for
+            the last one there that can be resumed.
+        work_dir: the run's folder.
+
+    Raises:
+        InputError: there is none, or the last one is damaged; the message names one that is not.
+    """
+    if resume not in ('auto', 'intact'):
+        known = '://' in resume or osp.isfile(resume)
+        check(known, f'--resume: {resume}: no such file; name another checkpoint')
+        return resume
+    find = find_latest_checkpoint if resume == 'auto' else find_intact_checkpoint
+    found = find(work_dir)
+    if not found:
+        kind = 'finished' if resume == 'auto' else 'intact'
+        raise InputError(
+            f'--resume: {work_dir} holds no {kind} checkpoint; start without --resume, or name a '
+            'checkpoint'
+        )
+    if resume == 'auto':
+        check_intact(found, work_dir)
+    return found
