@@ -60,7 +60,8 @@ def start(command: str, argv: Sequence[str] | None = None, prog: str | None = No
     name = command.replace('-', '_')
     if command == 'check-env':
         module = _load_alone(name)
-        parser = argparse.ArgumentParser(prog, description=module.__doc__)
+        description = (module.__doc__ or '').replace('``', '')
+        parser = argparse.ArgumentParser(prog, description=description)
         module.add_arguments(parser)
         sys.exit(module.main(parser.parse_args(argv)))
     try:

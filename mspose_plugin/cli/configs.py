@@ -47,25 +47,26 @@ def find_config(text: str) -> str:
     """Return the path of a config file.
 
     Args:
-        text: a path; or a name as in :func:`config_names`, without its folder where there is
-            one of that name only. ``configs/NAME.py`` works everywhere, as in a checkout.
+        text: a path; or a name as in :func:`config_names`, whose folders may be omitted where
+            only one config ends so. ``configs/NAME.py`` works everywhere, as in a checkout.
 
     Raises:
-        InputError: neither; the message has the nearest names.
+        InputError: neither, or several configs; the message has the nearest names.
     """
     if osp.isfile(text):
         return text
     names = config_names()
-    wanted = text.removeprefix('configs/').removesuffix('.py') if 'configs/' in text else text
-    found = [names[wanted]] if wanted in names else []
-    found = found or [path for path in names.values() if path.stem == wanted]
+    wanted = (
+        text.removeprefix('configs/').removesuffix('.py') if text.startswith('configs/') else text
+    )
+    found = [wanted] if wanted in names else [n for n in names if n.endswith(f'/{wanted}')]
     if len(found) == 1:
-        return str(found[0])
-    wanted = osp.splitext(wanted)[0]
+        return str(names[found[0]])
+    check(not found, f'config {text}: there are several of this name: {", ".join(found)}')
     stems = {path.stem: name for name, path in names.items()}
-    near = get_close_matches(wanted, names) + [
-        stems[stem] for stem in get_close_matches(osp.basename(wanted), stems)
-    ]
+    wanted = osp.splitext(wanted)[0]
+    near = get_close_matches(wanted, names)
+    near += [stems[stem] for stem in get_close_matches(osp.basename(wanted), stems)]
     hint = f'the nearest are {", ".join(dict.fromkeys(near))}' if near else 'none is similar'
     raise InputError(f'config {text}: no such file, and no config of the project; {hint}')
 

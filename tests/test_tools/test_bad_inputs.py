@@ -70,7 +70,11 @@ OTHERS = [
     ('convert_checkpoint.py', 'nowhere.pth {weights}', 'no such file'),
     ('make_synthetic.py', '--layout lsp --out {folder}', "'lsp'"),
     ('make_synthetic.py', '--layout mpii --out {folder} --size 1 2 3', 'one or two numbers'),
-    ('make_synthetic.py', '--layout mpii --out {folder} --train 0 --val 0', 'both 0'),
+    (
+        'make_synthetic.py',
+        '--layout mpii --out {folder} --train 0 --val 0',
+        'expected at least one image',
+    ),
     ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 99', 'test set has 4'),
     ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 90000', 'lower --num'),
     ('draw_grid.py', '{model} {checkpoint}', '--out'),
