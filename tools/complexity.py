@@ -75,7 +75,7 @@ def main(args: argparse.Namespace) -> None:
         width, height = args.input_size or untrained.codec(cfg)['input_size']
         try:
             counts = count(model, width, height)
-        except RuntimeError as e:  # levels whose sizes do not meet again
+        except (RuntimeError, InputError) as e:  # levels whose sizes do not meet again
             raise InputError(
                 f'config {config}: the network does not take {width}x{height} pixels '
                 f'({str(e).splitlines()[0]}); choose another --input-size'

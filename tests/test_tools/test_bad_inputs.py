@@ -84,7 +84,7 @@ OTHERS = [
     ('complexity.py', '{model} --input-size 5 5', '5x5'),
     ('complexity.py', '{model} --input-size 64 99999999', '99999999'),
     ('benchmark.py hourglass', '--input-size 100', '--input-size 100'),
-    ('demo.py', '--cfg-options model.backbone.num_stacks=many', 'model cannot be built'),
+    ('demo.py', '--cfg-options model.backbone.num_stacks=many', "num_stacks='many'"),
     ('demo.py', '--train 4 --cfg-options model.backbone=3', 'no model'),
 ]
 """Tool, command line and words of the message, for what is not a matter of one slot."""
