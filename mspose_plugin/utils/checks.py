@@ -6,7 +6,7 @@ inside trusts its callers.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sized
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from math import inf
 from numbers import Integral, Real
@@ -89,6 +89,28 @@ def check_number(
     kind = 'a whole number' if whole else 'a number'
     limits = f' from {low:g} to {high:g}' if high < inf else f' of {low:g} or more'
     check_value(fits and low <= value <= high, name, value, kind + limits * (low > -inf))
+
+
+def check_range(
+    name: str, value: Any, low: float = -inf, high: float = inf, whole: bool = False
+) -> None:
+    """Refuse a value that is not two ascending numbers within limits.
+
+    Args:
+        name: of the argument or config entry.
+        value: what was given; the two may be equal.
+        low: as for :func:`check_number`.
+        high: as for :func:`check_number`.
+        whole: as for :func:`check_number`.
+
+    Raises:
+        InputError: another value.
+    """
+    pair = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == 2
+    check_value(pair, name, value, 'two numbers, the smallest and the largest')
+    for number in value:
+        check_number(name, number, low, high, whole)
+    check_value(value[0] <= value[1], name, value, 'the smaller number first')
 
 
 def check_keys(name: str, value: object, known: Collection[str]) -> None:

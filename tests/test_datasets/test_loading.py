@@ -107,13 +107,13 @@ def test_arrays_that_need_no_change_are_not_copied():
 @pytest.mark.parametrize(
     'img, message',
     [
-        ([[1, 2]], 'NumPy array, got list'),
+        ([[1, 2]], 'NumPy array .*got list'),
         (np.zeros((4, 4, 2)), r'\(4, 4, 2\)'),
-        (np.zeros((0, 4, 3)), 'not empty'),
+        (np.zeros((0, 4, 3)), r'got float64 \(0, 4, 3\)'),
         (np.zeros(4), r'\(4,\)'),
         (np.full((4, 4), 256), '256'),
         (np.full((4, 4), -1), '-1'),
-        (np.full((4, 4), 'a'), 'must hold numbers'),
+        (np.full((4, 4), 'a'), 'numbers, .* got <U1'),
     ],
 )
 @pytest.mark.parametrize('skip_broken', [False, True])
@@ -148,13 +148,16 @@ def with_thumbnail(data, thumbnail):
     return data[:2] + b'\xff\xe1' + (len(body) + 2).to_bytes(2, 'big') + body + data[2:]
 
 
-def test_thumbnails_and_appended_data_do_not_deceive():
-    data = with_thumbnail(encoded(), encoded(img=picture()[:16, :16]))
-    assert loading.truncation(data) is None
-    assert loading.truncation(data[:-300]) == 'the JPEG file is truncated'
-    for tail in (b'\0' * 9, b'\xff\xda', b'\xff\xda\xff\xd9', encoded()[:-50]):
-        assert loading.truncation(data + tail) is None, tail
-    assert loading.truncation(encoded('.png') + b'\0\0') is None
+def test_thumbnails_and_appended_data_do_not_deceive(tmp_path):
+    path, data = tmp_path / 'a.jpg', with_thumbnail(encoded(), encoded(img=picture()[:16, :16]))
+    for tail in (b'', b'\0' * 9, b'\xff\xda', b'\xff\xda\xff\xd9', encoded()[:-50]):
+        path.write_bytes(data + tail)
+        assert load(path)['img'].shape == (60, 80, 3), tail
+    path.write_bytes(data[:-300])
+    with pytest.raises(InputError, match='truncated'):
+        load(path)
+    path.write_bytes(encoded('.png') + b'\0\0')
+    assert load(path)['img'].shape == (60, 80, 3)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +165,7 @@ def test_thumbnails_and_appended_data_do_not_deceive():
 )
 def test_not_an_image(tmp_path, content):
     (tmp_path / 'a.jpg').write_bytes(content)
-    with pytest.raises(InputError, match=r'a\.jpg: (not an image|the JPEG file is truncated)'):
+    with pytest.raises(InputError, match=r'a\.jpg: truncated, or not an image'):
         load(tmp_path / 'a.jpg')
 
 

@@ -169,7 +169,7 @@ def test_a_bad_image_in_one_process_of_two(base, train, tmp_path):
         )
     }
     assert lines == {
-        f'error: cannot read image {data}/images/000000005.png: the PNG file is truncated; '
+        f'error: cannot read image {data}/images/000000005.png: truncated, or not an image; '
         'replace the file or remove its annotations',
         'error: another process of this run has ended; its message says why',
     }

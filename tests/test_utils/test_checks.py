@@ -11,6 +11,8 @@ from mspose_plugin.utils.checks import (
     check_choice,
     check_keys,
     check_number,
+    check_numbers,
+    check_range,
     check_shapes,
     check_value,
     numbers,
@@ -67,6 +69,20 @@ def test_whole_numbers():
     assert said_by(check_number, 'n', 'x') == "n='x': expected a number"
 
 
+def test_ranges():
+    check_range('r', (0, 1), 0, 1)
+    check_range('r', [2, 2], 1, whole=True)
+    for value, expected in (
+        ((0, 2), 'a number from 0 to 1'),
+        ((1, 0), 'the smaller number first'),
+        ((0,), 'two numbers, the smallest and the largest'),
+        (0.5, 'two numbers'),
+        ('01', 'two numbers'),
+        (('0', 1), 'a number'),
+    ):
+        assert f'expected {expected}' in said_by(check_range, 'r', value, 0, 1)
+
+
 def test_keys():
     check_keys('cfg', dict(a=1), ('a', 'b'))
     for value in (dict(c=1), 3, ['a']):
@@ -113,3 +129,6 @@ def test_numbers():
     ):
         assert numbers(value, shape) is None
     assert numbers([math.nan], (1,), finite=False) is not None
+    assert check_numbers('x', [[1, 2]], (None, 2)).shape == (1, 2)
+    message = said_by(check_numbers, 'x', [1, None], (None,))
+    assert message == 'x=[1, None]: expected finite numbers of shape [any]'

@@ -51,7 +51,7 @@ class BorderedTopdownAffine(TopdownAffine):
         results = super().transform(results)
         image, covered = results['img']
         if covered.min() < 255:
-            missing = (255 - covered[..., None]) * (np.float32(self.border) / 255)
+            missing = (255 - covered[..., None]) * (np.array(self.border, np.float32) / 255)
             filled = image + missing
             if image.dtype == np.uint8:
                 filled = filled.round().clip(0, 255).astype(np.uint8)

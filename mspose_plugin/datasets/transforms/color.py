@@ -1,8 +1,9 @@
-"""Augmentation of colours."""
+"""Colour augmentation."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,7 +11,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_range
 
 
 @TRANSFORMS.register_module()
@@ -30,21 +31,19 @@ class RandomChannelScale(BaseTransform):
     def __init__(self, scale: Sequence[float] = (0.8, 1.2)) -> None:
         """See the class."""
         super().__init__()
-        if len(scale) != 2 or not 0 <= scale[0] <= scale[1]:
-            raise InputError(
-                f'RandomChannelScale: scale={scale!r}: expected a lower and an upper '
-                'bound, neither negative'
-            )
+        check_range('RandomChannelScale: scale', scale, 0)
         self.scale = tuple(scale)
 
     @cache_randomness
     def _factors(self) -> np.ndarray:
         """Return a factor for each of three channels."""
-        return np.random.uniform(*self.scale, 3)
+        low, high = self.scale
+        return np.random.uniform(low, high, 3)
 
     def transform(self, results: dict) -> dict:
         """Scale ``results['img']`` ``[H, W, 3]``."""
-        results['img'] = cv2.multiply(results['img'], (*self._factors(), 0))
+        scalar: Any = (*self._factors(), 0)  # OpenCV's stubs lack scalars here
+        results['img'] = cv2.multiply(results['img'], scalar)
         return results
 
     def __repr__(self) -> str:

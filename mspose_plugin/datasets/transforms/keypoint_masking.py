@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -21,7 +19,7 @@ from mmcv.transforms.utils import cache_randomness
 from mmpose.registry import TRANSFORMS
 
 from mspose_plugin.datasets.transforms.person_area import PersonArea
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_number, check_range
 
 MIN_SIDE = 3  # pixels of the smallest patch
 
@@ -34,10 +32,10 @@ class KeypointMasking(BaseTransform):
     pixels, ``keypoints_visible`` ``[1, K]`` or ``[1, K, 2]`` and, to know where the original image
     ends, what ``TopdownAffine`` leaves. Replaces ``img`` and changes nothing else.
 
-    An image without a labelled keypoint inside, or without room for a patch, is left alone. A
+    An image without a labelled keypoint inside, or without room for a patch, is left unchanged. A
     keypoint is covered or duplicated, never both. Duplicates do not overlap, and cover no labelled
-    keypoint but the one that they are pasted on by intention. Lengths are relative
-    to the person's size: the longer side of the box around the labelled keypoints (cut at the
+    keypoint except the one that they are pasted on deliberately. Lengths are relative to the
+    person's size: the longer side of the box around the labelled keypoints (cut at the
     image's edge), and at least a quarter of the image's shorter side. All defaults are ours.
 
     Args:
@@ -75,13 +73,21 @@ class KeypointMasking(BaseTransform):
     ) -> None:
         """Check the arguments; see the class for them."""
         super().__init__()
-        self.occlusion_prob = _number('occlusion_prob', occlusion_prob, 0, 1)
-        self.duplicate_prob = _number('duplicate_prob', duplicate_prob, 0, 1)
-        self.num_keypoints = _range('num_keypoints', num_keypoints, 1, 1000, Integral)
-        self.patch_size = _range('patch_size', patch_size, 0.01, 1)
-        self.margin = _number('margin', margin, 0, 10)
-        self.reach = _number('reach', reach, 0, 10)
-        self.on_other_prob = _number('on_other_prob', on_other_prob, 0, 1)
+        owner = type(self).__name__
+        check_number(f'{owner}: occlusion_prob', occlusion_prob, 0, 1)
+        check_number(f'{owner}: duplicate_prob', duplicate_prob, 0, 1)
+        check_range(f'{owner}: num_keypoints', num_keypoints, 1, 1000, whole=True)
+        check_range(f'{owner}: patch_size', patch_size, 0.01, 1)
+        check_number(f'{owner}: margin', margin, 0, 10)
+        check_number(f'{owner}: reach', reach, 0, 10)
+        check_number(f'{owner}: on_other_prob', on_other_prob, 0, 1)
+        self.occlusion_prob = occlusion_prob
+        self.duplicate_prob = duplicate_prob
+        self.num_keypoints = tuple(num_keypoints)
+        self.patch_size = tuple(patch_size)
+        self.margin = margin
+        self.reach = reach
+        self.on_other_prob = on_other_prob
 
     @cache_randomness
     def _seed(self) -> int:
@@ -119,7 +125,7 @@ class KeypointMasking(BaseTransform):
         return results
 
     def _occlusions(
-        self, person: PersonArea, order: Sequence[np.ndarray], rng: np.random.Generator
+        self, person: PersonArea, order: np.ndarray, rng: np.random.Generator
     ) -> list[Paste]:
         """Choose background patches for the first few keypoints."""
         pastes = []
@@ -131,10 +137,11 @@ class KeypointMasking(BaseTransform):
         return pastes
 
     def _duplicates(
-        self, person: PersonArea, order: Sequence[np.ndarray], rng: np.random.Generator
+        self, person: PersonArea, order: np.ndarray, rng: np.random.Generator
     ) -> list[Paste]:
         """Choose places for copies of the first few keypoints for which there is one."""
-        pastes, count = [], self._count(rng)
+        pastes: list[Paste] = []
+        count = self._count(rng)
         reach = round(self.reach * person.size)
         for xy in order:
             if len(pastes) == count:
@@ -167,14 +174,13 @@ class KeypointMasking(BaseTransform):
         person: PersonArea,
         xy: np.ndarray,
         side: int,
-        others: Sequence[np.ndarray],
+        others: np.ndarray,
         pastes: Sequence[Paste],
         rng: np.random.Generator,
     ) -> np.ndarray | None:
         """Choose a place on one of ``others``, none of which has been copied, or None."""
-        others = np.asarray(others)
         places = person.around(others, side)
-        fit = (others != xy).any(1) & (
+        fit = (others != xy).any(axis=1) & (
             _within(person.inside, places[:, None], side).sum(1) == 1
         )  # [places, keypoints]
         for paste in pastes:
@@ -186,7 +192,8 @@ class KeypointMasking(BaseTransform):
         return int(rng.integers(self.num_keypoints[0], self.num_keypoints[1] + 1))
 
     def _side(self, person: PersonArea, rng: np.random.Generator) -> int:
-        return max(round(rng.uniform(*self.patch_size) * person.size), MIN_SIDE)
+        low, high = self.patch_size
+        return max(round(rng.uniform(low, high) * person.size), MIN_SIDE)
 
     def __repr__(self) -> str:
         """Return the constructor call."""
@@ -220,7 +227,7 @@ class Paste:
 
 def _within(points: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
     """Say which of the pixels ``[N, 2]`` lie in a square; ``corner`` ``[2]`` or ``[M, 1, 2]``."""
-    return ((points >= corner) & (points < corner + side)).all(-1)
+    return np.asarray(((points >= corner) & (points < corner + side)).all(axis=-1))
 
 
 def _pick(free: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
@@ -235,25 +242,3 @@ def _pick(free: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
 def _window(corner: np.ndarray, side: int) -> tuple[slice, slice]:
     """Return the index of a square."""
     return slice(corner[1], corner[1] + side), slice(corner[0], corner[0] + side)
-
-
-def _number(name: str, value: Any, low: float, high: float, kind: type = Real) -> Any:
-    """Return an argument that is a number within limits, or raise :class:`InputError`."""
-    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
-        what = 'a whole number' if kind is Integral else 'a number'
-        raise InputError(
-            f'KeypointMasking: {name} must be {what} from {low} to {high}, got {value!r}'
-        )
-    return value
-
-
-def _range(name: str, value: Any, low: float, high: float, kind: type = Real) -> tuple:
-    """Return an argument that is two ascending numbers within limits, or raise."""
-    if not isinstance(value, (tuple, list)) or len(value) != 2:
-        raise InputError(
-            f'KeypointMasking: {name} must be two numbers, smallest and largest, got {value!r}'
-        )
-    first, last = (_number(name, v, low, high, kind) for v in value)
-    if first > last:
-        raise InputError(f'KeypointMasking: {name} must ascend, got {value!r}')
-    return first, last

@@ -1,14 +1,11 @@
-"""Image loading that notices broken files and takes any kind of image.
+"""Image loading that names broken files and takes any kind of image.
 
-OpenCV decodes a JPEG that breaks off without a word: the missing part comes out grey, and the
-network is trained or judged on it. ``LoadImageChecked`` reads the file's markers instead, which
-costs nothing next to decoding.
+A file that breaks off is broken, too: OpenCV 4.11 and later decode nothing of it.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 import cv2
@@ -19,11 +16,11 @@ from mmengine.logging import MMLogger
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import TRANSFORMS
 
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 
 MAX_BROKEN_RUN = 100  # consecutive broken images before training is given up
-_AFTER_SCAN = re.compile(rb'\xff+[^\x00\xff\xd0-\xd7]')  # a marker that ends JPEG scan data
-_broken = dict(total=0, run=0)  # of this process: data loader workers each have their own
+_broken = dict(total=0, run=0)  # in this process: every data-loading process counts its own
 
 
 @TRANSFORMS.register_module()
@@ -34,8 +31,8 @@ class LoadImageChecked(LoadImage):
     bits are kept) become 8-bit BGR; float arrays keep their values.
 
     Args:
-        skip_broken: return None for a file that is missing, unreadable or truncated, so that the
-            dataset fetches another one, with a counted warning; for training. False raises.
+        skip_broken: return None for a file that is missing, unreadable or truncated, with a
+            counted warning, so that the dataset fetches another one; for training. False raises.
             Default: False.
         **kwargs: as MMPose's ``LoadImage``: ``to_float32``, ``color_type``, ``imdecode_backend``,
             ``backend_args``, ``ignore_empty`` (the same as ``skip_broken``) ...
@@ -47,8 +44,8 @@ class LoadImageChecked(LoadImage):
 
     def __init__(self, *, skip_broken: bool = False, **kwargs: Any) -> None:
         """Refuse the old name of ``backend_args``; see the class for the arguments."""
-        if kwargs.get('file_client_args') is not None:
-            raise InputError('LoadImageChecked: use backend_args in place of file_client_args')
+        old = kwargs.get('file_client_args')
+        check(old is None, 'LoadImageChecked: use backend_args instead of file_client_args')
         super().__init__(**kwargs)
         self.skip_broken = skip_broken
 
@@ -72,7 +69,8 @@ class LoadImageChecked(LoadImage):
             except InputError as e:
                 if not (self.skip_broken or self.ignore_empty):
                     raise
-                return skip(path, e)
+                warn_skipped(path, e)
+                return None
             _broken['run'] = 0
         results['img'] = img.astype(np.float32) if self.to_float32 else img
         results['img_shape'] = results['ori_shape'] = img.shape[:2]
@@ -88,36 +86,24 @@ class LoadImageChecked(LoadImage):
             The decoded image.
 
         Raises:
-            InputError: the file is missing, empty, truncated, not an image or no regular file.
+            InputError: the file is missing, empty, truncated, not an image or not a regular file.
         """
-        if not os.path.isfile(path) and os.path.exists(path):  # reading a pipe would wait for ever
-            raise InputError(
-                f'cannot read image {path}: not a regular file; check data_root and data_prefix'
-            )
+        where = f'cannot read image {path}'
+        special = not os.path.isfile(path) and os.path.exists(path)  # reading a pipe could hang
+        check(not special, f'{where}: not a regular file; check data_root and data_prefix')
         try:
             data = get(path, backend_args=self.backend_args)
         except (OSError, KeyError, ImportError) as e:
-            reason = (
-                f'unknown scheme {e}'
-                if isinstance(e, KeyError)
-                else (getattr(e, 'strerror', None) or e)
-            )
-            raise InputError(
-                f'cannot read image {path}: {reason}; check data_root and '
-                'data_prefix, or download it again'
-            ) from e
-        fault = 'the file is empty' if not len(data) else truncation(data)
-        img = None
-        if not fault:
-            try:
-                img = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
-            except (cv2.error, OSError, SyntaxError, ValueError):  # OpenCV's, then Pillow's
-                pass
-        if img is None:
-            raise InputError(
-                f'cannot read image {path}: {fault or "not an image"}; replace the '
-                'file or remove its annotations'
-            )
+            reason = f'unknown scheme {e}' if isinstance(e, KeyError) else e
+            reason = getattr(e, 'strerror', None) or reason
+            remedy = 'check data_root and data_prefix, or download it again'
+            raise InputError(f'{where}: {reason}; {remedy}') from e
+        try:
+            img = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+        except (cv2.error, OSError, SyntaxError, ValueError):  # OpenCV's, then Pillow's
+            img = None
+        fault = 'truncated, or not an image' if data else 'the file is empty'
+        check(img is not None, f'{where}: {fault}; replace the file or remove its annotations')
         return img
 
     def __repr__(self) -> str:
@@ -125,51 +111,21 @@ class LoadImageChecked(LoadImage):
         return f'{super().__repr__()[:-1]}, skip_broken={self.skip_broken})'
 
 
-def truncation(data: bytes) -> str | None:
-    """Say what is missing from the end of a JPEG or PNG file, or None.
+def warn_skipped(path: str, error: InputError) -> None:
+    """Count a broken image and warn of it.
 
     Args:
-        data: content of the file.
+        path: of the image.
+        error: what is wrong with it.
+
+    Raises:
+        InputError: too many in a row.
     """
-    if data[:2] == b'\xff\xd8':
-        if data[-2:] != b'\xff\xd9' and not jpeg_is_complete(data):
-            return 'the JPEG file is truncated'
-    elif data[:4] == b'\x89PNG' and data.rfind(b'IEND') < 0:
-        return 'the PNG file is truncated'
-    return None
-
-
-def jpeg_is_complete(data: bytes) -> bool:
-    """Walk a JPEG's segments and say whether its end marker comes.
-
-    A search for the marker alone would find those of an embedded thumbnail or of data appended to
-    the image.
-    """
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # fill byte
-            at += 1
-            continue
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], 'big')
-        if marker == 0xDA:  # start of scan: compressed data up to the next marker
-            found = _AFTER_SCAN.search(data, at)
-            if found is None:
-                return False
-            if data[found.end() - 1] == 0xD9:
-                return True
-            at = found.end() - 2
-    return False
-
-
-def skip(path: str, error: InputError) -> None:
-    """Count a broken image, warn, and give up when nothing else comes."""
     _broken['total'] += 1
     _broken['run'] += 1
-    total = _broken['total']
-    if _broken['run'] > MAX_BROKEN_RUN:
-        raise InputError(f'more than {MAX_BROKEN_RUN} broken images in a row, the last: {error}')
-    if total <= 10 or total % 100 == 0:  # ten in full, then every hundredth
+    total, most = _broken['total'], MAX_BROKEN_RUN
+    check(_broken['run'] <= most, f'more than {most} broken images in a row, the last: {error}')
+    if total <= 10 or total % 100 == 0:  # the first ten, then every hundredth
         # formatted here: mmengine drops warnings whose unformatted text it has seen
         MMLogger.get_current_instance().warning(
             f'skipped broken image {path} ({total} so far in this process): {error}'
@@ -189,28 +145,21 @@ def to_bgr(img: Any) -> np.ndarray:
     Raises:
         InputError: not such an array.
     """
-    if not isinstance(img, np.ndarray):
-        raise InputError(f'an image must be a NumPy array, got {type(img).__name__}')
-    channels = img.shape[2] if img.ndim == 3 else 1
-    if img.ndim not in (2, 3) or channels not in (1, 3, 4) or not img.size:
-        raise InputError(
-            'an image must be [H, W] or [H, W, C] with 1, 3 or 4 channels and not '
-            f'empty, got {img.shape}'
-        )
+    expected = 'expected a NumPy array of numbers, [H, W] or [H, W, C] with 1, 3 or 4 channels'
+    fits = isinstance(img, np.ndarray) and img.ndim in (2, 3) and img.dtype.kind in 'biuf'
+    channels = img.shape[2] if fits and img.ndim == 3 else 1
+    got = f'{img.dtype} {img.shape}' if isinstance(img, np.ndarray) else type(img).__name__
+    check(fits and img.size and channels in (1, 3, 4), f'no image: {expected}, got {got}')
     if img.dtype == np.uint16:
         img = (img >> 8).astype(np.uint8)
     elif img.dtype == bool:
         img = img.astype(np.uint8) * 255
-    elif img.dtype.kind in 'iu' and img.dtype != np.uint8:
-        if img.min() < 0 or img.max() > 255:
-            raise InputError(
-                f'an image of {img.dtype} must lie within 0..255, got {img.min()}..{img.max()}'
-            )
-        img = img.astype(np.uint8)
     elif img.dtype.kind == 'f':
         img = img.astype(np.float32, copy=False)
     elif img.dtype != np.uint8:
-        raise InputError(f'an image must hold numbers, got {img.dtype}')
+        low, high = img.min(), img.max()
+        check(0 <= low and high <= 255, f'no image: expected values 0 to 255, got {low} to {high}')
+        img = img.astype(np.uint8)
     if channels == 1:
         return np.repeat(img.reshape(*img.shape[:2], 1), 3, axis=2)
     return np.ascontiguousarray(img[..., :3]) if channels == 4 else img

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 
 @TRANSFORMS.register_module()
@@ -31,17 +33,14 @@ class MarkOccluded(BaseTransform):
         Returns:
             ``results``.
         """
-        if 'label_mapping_table' not in results:
-            raise InputError('MarkOccluded comes before GenerateTarget; put it after')
+        later = 'label_mapping_table' in results
+        check(later, 'MarkOccluded stands before GenerateTarget; put it after')
         number = results['keypoint_weights'].shape[1]
-        raw = (results.get('raw_ann_info') or {}).get('keypoints')
-        if raw is None or len(raw) != 3 * number:
-            raise InputError(
-                'MarkOccluded: the annotation has no COCO keypoints (x, y, v for each '
-                f'of {number}); use it with CocoDataset and ground-truth boxes'
-            )
+        raw: Any = (results.get('raw_ann_info') or {}).get('keypoints')
+        needed = f'(x, y, v for each of {number}); use it with CocoDataset and ground-truth boxes'
+        check(np.size(raw) == 3 * number, f'MarkOccluded: no COCO keypoints {needed}')
         visible = np.asarray(raw[2::3]) == 2
-        # a diagonal flip is half a turn, which mirrors nobody
+        # a diagonal flip is a rotation by 180 degrees, which swaps no sides
         if results.get('flip') and results['flip_direction'] != 'diagonal':
             visible = visible[results['flip_indices']]
         results['keypoints_visible_weights'] = visible[None].astype(np.float32)

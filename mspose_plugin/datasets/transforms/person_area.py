@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from mmpose.structures.bbox import get_warp_matrix
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 FAR = 10_000  # pixels; keypoints are cut here, where OpenCV still draws accurately
 
@@ -51,12 +52,10 @@ class PersonArea:
         Raises:
             InputError: these are missing.
         """
-        img, points = results.get('img'), results.get('transformed_keypoints')
-        if not isinstance(img, np.ndarray) or points is None:
-            raise InputError(
-                'KeypointMasking needs one image and transformed_keypoints; put it '
-                'after TopdownAffine'
-            )
+        img: Any = results.get('img')
+        points: Any = results.get('transformed_keypoints')
+        fits = isinstance(img, np.ndarray) and points is not None
+        check(fits, 'KeypointMasking needs one image and its keypoints; put it after TopdownAffine')
         if points.ndim < 2 or not img.size:  # TopdownAffine's mark of "no keypoints"
             return None
         height, width = img.shape[:2]
