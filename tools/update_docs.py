@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r'(<!-- figures:(\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
 JOINTS = ('Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle')
@@ -37,14 +39,13 @@ def demo(metrics: dict, synthetic: dict) -> str:
 
 def complexity(**tables: list[dict]) -> str:
     """What ``tools/complexity.py`` writes, beside the published AP of MLPE's rows."""
-    paper = dict(
-        a_plain=70.1,
-        b_enhancement=70.2,
-        c_deconv=70.4,
-        d_kernel1=70.2,
-        e_384x288=72.4,
-        f_r101_384x288=73.7,
-    )
+    models = yaml.safe_load((ROOT / 'configs/mlpe/metafile.yml').read_text())['Models']
+    paper = {
+        m['Config']: result['Metrics']['AP (paper)']
+        for m in models
+        for result in m.get('Results', ())
+        if result['Dataset'] == 'COCO val2017'
+    }
     rows = []
     for row in (row for name in sorted(tables) for row in tables[name]):
         params, gmacs = (
@@ -62,7 +63,7 @@ def complexity(**tables: list[dict]) -> str:
                 params['head'],
                 gmacs['total'],
                 gmacs['head'],
-                str(paper.get(Path(row['config']).stem, '-')),
+                str(paper.get(row['config'], '-')),
             ]
         )
     return table(

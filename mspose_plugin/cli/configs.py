@@ -30,7 +30,7 @@ DOWNLOADS = {
 
 
 def config_names() -> dict[str, Path]:
-    """Return the project's configs by name, such as ``mlpe/c_deconv``.
+    """Return the project's configs by name, such as ``mlpe/mlpe_resnest50_256x192``.
 
     They are in ``configs/`` of a checkout and in ``.mim/configs`` of the installed package.
     """

@@ -54,7 +54,7 @@ def resnest(name='resnest50d'):
 
 def model_for(backbone):
     """Return the project's plain hourglass for MPII with another backbone."""
-    cfg = Config.fromfile('configs/hourglass/bearpaw_hg8_mpii.py').model
+    cfg = Config.fromfile('configs/hourglass/hourglass8_mpii_bearpaw.py').model
     return MODELS.build({**cfg, 'backbone': backbone}).eval()
 
 
@@ -352,7 +352,7 @@ def test_each_published_network_has_its_config(name, stacks):
     with torch.device('meta'):
         result = convert(PUBLISHED[name](stacks).state_dict())
         assert convert(PUBLISHED[name](3).state_dict()).backbone['num_stacks'] == 3
-    config = f'configs/hourglass/{name}_hg{stacks}_mpii.py'
+    config = f'configs/hourglass/hourglass{stacks}_mpii_{name}.py'
     assert fitting_config(result) == config
     cfg = Config.fromfile(config).model
     preprocessor = MODELS.build(cfg.data_preprocessor)

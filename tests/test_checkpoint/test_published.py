@@ -22,7 +22,7 @@ from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.reference_hourglass import Bearpaw, randomised
 
 CONFIGS = REPOSITORY / 'configs'
-NET = 'bearpaw_hg1'
+NET, CONFIG = 'bearpaw_hg1', 'hourglass/hourglass1_mpii_bearpaw.py'
 PATCHED = '''
 import runpy, sys
 from mspose_plugin.checkpoint import published
@@ -190,7 +190,7 @@ def test_test_py(hub, tmp_path):
         [
             tmp_path / 'published_here.py',
             TEST,
-            CONFIGS / f'hourglass/{NET}_mpii.py',
+            CONFIGS / CONFIG,
             f'hourglass://{NET}',
             '--out',
             'm.json',
@@ -206,7 +206,7 @@ def test_test_py(hub, tmp_path):
 
 
 def test_init_model_and_the_inferencer_answer_alike(hub, network):
-    config = str(CONFIGS / f'hourglass/{NET}_mpii.py')
+    config = str(CONFIGS / CONFIG)
     image = np.random.default_rng(0).integers(0, 256, (120, 90, 3), dtype=np.uint8)
     model = init_model(config, f'hourglass://{NET}', device='cpu')
     state = convert(network.state_dict()).state_dict
@@ -220,7 +220,7 @@ def test_init_model_and_the_inferencer_answer_alike(hub, network):
 
 
 def test_fine_tuning_starts_from_them(hub, network):
-    cfg = Config.fromfile(CONFIGS / 'msspose/hourglass8_finetune_mpii.py')
+    cfg = Config.fromfile(CONFIGS / 'msspose/msspose_hourglass8_mpii_finetune.py')
     backbone = {**cfg.model.backbone, 'num_stacks': 1}
     assert backbone['init_cfg']['checkpoint'] == 'hourglass://bearpaw_hg8'
     backbone['init_cfg'] = {**backbone['init_cfg'], 'checkpoint': f'hourglass://{NET}'}
@@ -236,7 +236,7 @@ def test_fine_tuning_starts_from_them(hub, network):
 
 
 def test_only_what_is_named_may_be_new(hub):
-    cfg = Config.fromfile(CONFIGS / 'msspose/hourglass8_finetune_mpii.py')
+    cfg = Config.fromfile(CONFIGS / 'msspose/msspose_hourglass8_mpii_finetune.py')
     init_cfg = {**cfg.model.backbone.init_cfg, 'checkpoint': f'hourglass://{NET}'}
     backbone = {**cfg.model.backbone, 'num_stacks': 2, 'init_cfg': init_cfg}
     with pytest.raises(InputError, match='tensors missing, first stacks.1.hourglass'):
@@ -250,7 +250,7 @@ def test_the_three_stages_train_from_them(hub, tmp_path):
     """The fine-tuning config as it is, but for the number of stacks, of persons and of epochs."""
     write_mpii(tmp_path / 'data/mpii', train=1, val=1)
     (tmp_path / 'short.py').write_text(
-        f"_base_ = '{CONFIGS}/msspose/hourglass8_finetune_mpii.py'\n"
+        f"_base_ = '{CONFIGS}/msspose/msspose_hourglass8_mpii_finetune.py'\n"
         f"model = dict(backbone=dict(num_stacks=1, init_cfg=dict(checkpoint='hourglass://{NET}')))\n"
         'train_dataloader = dict(batch_size=1, num_workers=0, persistent_workers=False)\n'
         'val_dataloader = dict(num_workers=0, persistent_workers=False)\n'

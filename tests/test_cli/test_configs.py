@@ -44,9 +44,9 @@ def test_a_file_comes_before_a_name(tmp_path):
     'text, near',
     [
         ('msspose_hourglas8_mpi', 'msspose_hourglass8_mpii'),
-        ('hourglass/bearpaw_hg9_mpii', 'hourglass/bearpaw_hg8_mpii'),
+        ('hourglass/hourglass9_mpii_bearpaw', 'hourglass/hourglass8_mpii_bearpaw'),
         ('configs/msspose_hourglass_mpii.py', 'msspose_hourglass8_mpii'),
-        ('bearpaw_hg3_mpi', 'hourglass/bearpaw_hg8_mpii'),
+        ('hourglass8_mpi_bearpaw', 'hourglass/hourglass8_mpii_bearpaw'),
     ],
 )
 def test_an_unknown_name_brings_the_nearest(text, near):

@@ -13,7 +13,7 @@ from torch import nn
 
 CONFIGS = REPOSITORY / 'configs'
 PAIRS = ((0, 5), (1, 4), (2, 3), (10, 15), (11, 14), (12, 13))  # MPII's left and right
-FINETUNE = 'msspose/hourglass8_finetune_mpii'
+FINETUNE = 'msspose/msspose_hourglass8_mpii_finetune'
 
 
 class Replay(nn.Module):
@@ -92,11 +92,11 @@ def published_keypoint(heatmap, person):
     return [(p + 0.5 - 1) * side / 64 - side / 2 + c for p, c in zip(place, centre)], best
 
 
-@pytest.mark.parametrize('name', ['bearpaw_hg1', 'princeton_hg2'])
+@pytest.mark.parametrize('name', ['hourglass1_mpii_bearpaw', 'hourglass2_mpii_princeton'])
 @pytest.mark.parametrize('flip', [False, True])
 def test_keypoints_are_those_of_the_published_arithmetic(mpii, name, flip):
     folder, persons = mpii
-    cfg = Config.fromfile(CONFIGS / f'hourglass/{name}_mpii.py')
+    cfg = Config.fromfile(CONFIGS / f'hourglass/{name}.py')
     cfg.model.backbone.update(num_stacks=1, channels=8)
     cfg.model.test_cfg.flip_test = flip
     model = MODELS.build(cfg.model).eval()
@@ -118,7 +118,7 @@ def test_keypoints_are_those_of_the_published_arithmetic(mpii, name, flip):
         assert np.allclose(found.keypoint_scores[0], maps.max((1, 2)))
 
 
-@pytest.mark.parametrize('name', ['hourglass/bearpaw_hg1_mpii', FINETUNE])
+@pytest.mark.parametrize('name', ['hourglass/hourglass1_mpii_bearpaw', FINETUNE])
 def test_targets_peak_in_the_cell_that_holds_the_joint(mpii, name):
     folder, _ = mpii
     cfg = Config.fromfile(CONFIGS / f'{name}.py')
@@ -140,7 +140,9 @@ def test_targets_peak_in_the_cell_that_holds_the_joint(mpii, name):
                 assert divmod(int(heatmap.argmax()), 64) == (y, x)
 
 
-@pytest.mark.parametrize('name', ['hourglass/bearpaw_hg1_mpii', 'hourglass/princeton_hg2_mpii'])
+@pytest.mark.parametrize(
+    'name', ['hourglass/hourglass1_mpii_bearpaw', 'hourglass/hourglass2_mpii_princeton']
+)
 def test_training_runs(mpii, tmp_path, name):
     done = run(
         [
@@ -169,7 +171,7 @@ def test_training_runs(mpii, tmp_path, name):
 
 @pytest.mark.parametrize('stacks', [1, 2])
 def test_the_stem_of_each_publication(stacks):
-    cfg = Config.fromfile(CONFIGS / f'hourglass/bearpaw_hg{stacks}_mpii.py').model
+    cfg = Config.fromfile(CONFIGS / f'hourglass/hourglass{stacks}_mpii_bearpaw.py').model
     assert cfg.backbone.num_stacks == stacks and cfg.backbone.levels == (1,)
     assert cfg.backbone.stem_channels == (64, 128, 256)
     assert cfg.test_cfg.shift_heatmap is False
@@ -177,7 +179,8 @@ def test_the_stem_of_each_publication(stacks):
 
 def test_fine_tuning_keeps_what_the_weights_were_trained_with():
     published, tuned = (
-        Config.fromfile(CONFIGS / f'{name}.py') for name in ('hourglass/bearpaw_hg8_mpii', FINETUNE)
+        Config.fromfile(CONFIGS / f'{name}.py')
+        for name in ('hourglass/hourglass8_mpii_bearpaw', FINETUNE)
     )
     for part in ('data_preprocessor', 'test_cfg'):
         assert tuned.model[part] == published.model[part]

@@ -11,7 +11,9 @@ from mmpose.registry import KEYPOINT_CODECS, METRICS, MODELS
 import mspose_plugin  # noqa: F401
 
 FLIP = [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
-RELEASED = ['a_plain', 'b_enhancement', 'c_deconv', 'd_kernel1', 'e_384x288', 'f_r101_384x288']
+C, E, F = 'mlpe_resnest50_256x192', 'mlpe_resnest50_384x288', 'mlpe_resnest101_384x288'
+RELEASED = [f'{C}_bilinear_no-enhancement', f'{C}_bilinear', C, f'{C}_kernel1', E, F]
+"""The rows of the ablation, a to f."""
 
 
 @pytest.fixture(scope='module')
@@ -49,7 +51,8 @@ def test_every_released_row_is_the_released_network(config):
 
 
 @pytest.mark.parametrize(
-    'name, kernels', [('c_deconv', (15, 11, 9, 7)), ('e_384x288', (23, 17, 13, 9))]
+    'name, kernels',
+    [(C, (15, 11, 9, 7)), (E, (23, 17, 13, 9))],
 )
 def test_targets_are_those_of_the_releases_blur_kernels(config, name, kernels):
     cfg = config(name)
@@ -73,7 +76,7 @@ def test_targets_are_those_of_the_releases_blur_kernels(config, name, kernels):
 
 def test_a_pixel_lies_in_the_releases_cell_and_is_decoded_to_its_middle(config):
     """The release: cell = pixel // 4, pixel = 4 * cell + 2."""
-    cfg = config('c_deconv').codec
+    cfg = config(C).codec
     codec = KEYPOINT_CODECS.build(dict(cfg, refine=None))
     pixels = np.arange(0, 192, 0.5)
     for pixel in pixels[pixels % 4 != 0]:
@@ -85,7 +88,7 @@ def test_a_pixel_lies_in_the_releases_cell_and_is_decoded_to_its_middle(config):
 def test_boxes_grow_differently_in_width_and_height(config):
     """1.2 x 1.3, then the smaller side is widened to the input's proportions."""
     for loader in ('val_dataloader', 'test_dataloader'):
-        pipeline = Compose(config('c_deconv')[loader].dataset.pipeline)
+        pipeline = Compose(config(C)[loader].dataset.pipeline)
         meta = pipeline(sample())['data_samples'].metainfo
         assert meta['input_center'].tolist() == [150, 150]
         assert meta['input_scale'] == pytest.approx([1.3 * 160 * 0.75, 1.3 * 160])
@@ -95,7 +98,7 @@ def test_boxes_grow_differently_in_width_and_height(config):
 
 
 def test_a_person_is_plain_flipped_or_rotated_in_the_releases_shares(config):
-    steps = config('c_deconv').train_dataloader.dataset.pipeline
+    steps = config(C).train_dataloader.dataset.pipeline
     crop = next(i for i, s in enumerate(steps) if s.type == 'BorderedTopdownAffine')
     pipeline, count = Compose(steps[:crop]), 2000
     drawn = [pipeline(sample()) for _ in range(count)]
@@ -112,7 +115,7 @@ def test_a_person_is_plain_flipped_or_rotated_in_the_releases_shares(config):
 
 
 def test_a_training_sample_from_end_to_end(config):
-    pipeline = Compose(config('c_deconv').train_dataloader.dataset.pipeline)
+    pipeline = Compose(config(C).train_dataloader.dataset.pipeline)
     for _ in range(20):
         data = pipeline(sample())
         labels = data['data_samples'].gt_instance_labels
@@ -126,7 +129,7 @@ def test_a_training_sample_from_end_to_end(config):
 
 
 def test_the_border_becomes_zero(config):
-    cfg = config('c_deconv')
+    cfg = config(C)
     pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
     batch = pipeline(dict(sample(), bbox=np.float32([[-300, -300, 40, 40]])))
     inputs = MODELS.build(cfg.model.data_preprocessor)(
@@ -142,7 +145,7 @@ def test_the_border_becomes_zero(config):
 
 def test_flip_testing_is_exact_in_our_variant(config):
     """Mirrored pixels fall into mirrored cells: x -> 191 - x is cell -> 47 - cell."""
-    codec = KEYPOINT_CODECS.build(config('ours_resnest50_256x192').codec)
+    codec = KEYPOINT_CODECS.build(config(f'{C}_skips').codec)
     points = np.random.default_rng(0).uniform(20, 170, (1, 17, 2)).astype(np.float32)
     mirrored = points.copy()
     mirrored[..., 0] = 191 - mirrored[..., 0]

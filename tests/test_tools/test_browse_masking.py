@@ -35,11 +35,16 @@ def config(repository, tmp_path):
     (tmp_path / 'ann.json').write_text(json.dumps(people))
     path = tmp_path / 'config.py'
     path.write_text(f'''
-_base_ = '{repository}/configs/_base_/datasets/mpii_256x256.py'
+_base_ = [
+    '{repository}/configs/_base_/datasets/mpii_topdown.py',
+    '{repository}/configs/_base_/pipelines/topdown_256x256.py']
 masking = dict(type='KeypointMasking', num_keypoints=(1, 1))
-_base_.train_dataloader.dataset.update(
-    data_root='{tmp_path}/', ann_file='ann.json', data_prefix=dict(img='images/'))
-_base_.train_dataloader.dataset.pipeline.insert(5, masking)
+pipeline = [
+    *_base_.pre_transform, *_base_.augmentation, _base_.crop, masking, _base_.target,
+    *_base_.last_transform]
+train_dataloader = dict(dataset=dict(
+    data_root='{tmp_path}/', ann_file='ann.json', data_prefix=dict(img='images/'),
+    pipeline=pipeline))
 ''')
     return path
 

@@ -6,7 +6,7 @@ import pytest
 from tiny_run import REPOSITORY, TEST, TRAIN, run
 
 CONFIG = '''
-_base_ = '{repository}/configs/mlpe/ours_resnest50_256x192.py'
+_base_ = '{repository}/configs/mlpe/mlpe_resnest50_256x192_skips.py'
 
 data_root = '{data}/'
 codec = dict(input_size=(96, 128), heatmap_size=(24, 32), sigma=2.)
@@ -16,16 +16,15 @@ model = dict(
     head=dict(channels=32, sigmas=(2.0, 1.8, 1.6, 1.4), decoder=codec),
     test_cfg=dict(flip_test=False))  # nothing mirrored is learnt
 
-_crop = dict(type='BorderedTopdownAffine', input_size=codec['input_size'], border=_base_.border)
+_crop = dict(_base_.crop, input_size=codec['input_size'])
 _target = dict(type='GenerateTarget', encoder=dict(_base_.codec, **codec))
-_pack = dict(type='PackPoseInputs')
 _people = dict(data_root=data_root, ann_file='test_coco.json', data_prefix=dict(img=''))
 _loader = dict(num_workers=0, persistent_workers=False)
 train_dataloader = dict(  # no augmentation: to be learnt by heart
     batch_size=12, **_loader, dataset=dict(
-        pipeline=[*_base_.augmented[:2], _crop, _target, *_base_.packed], **_people))
+        pipeline=[*_base_.pre_transform, _crop, _target, *_base_.last_transform], **_people))
 val_dataloader = dict(
-    dataset=dict(pipeline=[*_base_.loaded, _crop, _pack], **_people), **_loader)
+    dataset=dict(pipeline=[*_base_.val_pre_transform, _crop, _base_.pack], **_people), **_loader)
 test_dataloader = val_dataloader
 val_evaluator = dict(ann_file=data_root + 'test_coco.json')
 test_evaluator = dict(ann_file=data_root + 'test_coco.json')

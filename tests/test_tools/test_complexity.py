@@ -48,8 +48,8 @@ def test_published_hourglass_and_its_regression_network(count, repository, capsy
     configs = [
         repository / 'configs' / c
         for c in (
-            'ablation/mpii/1_hourglass.py',
-            'msspose_stages/1_mss.py',
+            'ablation/hourglass8_mpii.py',
+            'msspose/msspose_hourglass8_mpii_stage1.py',
             'msspose_hourglass8_mpii.py',
         )
     ]

@@ -17,6 +17,7 @@ from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.errors import InputError
 
 ANNOTATIONS = 'data/coco/annotations/person_keypoints_{}2017.json'
+RELEASED, ON_DETECTIONS = 'mlpe_resnest50_256x192', 'mlpe_resnest50_256x192_detections'
 DETECTIONS = 'data/coco/person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
 SHRUNK = '''
 _base_ = '{repository}/configs/mlpe/{name}.py'
@@ -73,7 +74,13 @@ def base(tmp_path_factory):
         ),
     )
     done = run(
-        [TRAIN, write_config(folder / 'tiny.py', 'c_deconv'), '--work-dir', folder / 'run'], folder
+        [
+            TRAIN,
+            write_config(folder / 'tiny.py', RELEASED),
+            '--work-dir',
+            folder / 'run',
+        ],
+        folder,
     )
     assert done.status == 0, done.err
     (folder / 'train.txt').write_text(done.out)
@@ -180,7 +187,7 @@ def test_resume(base, train, tmp_path):
 
 
 def test_structure_aware_loss_and_masking(base, train, tmp_path):
-    done = train(write_config(tmp_path / 'tiny.py', 'structure_aware_masking'))
+    done = train(write_config(tmp_path / 'tiny.py', 'mlpe_resnest50_256x192_structure-aware'))
     assert done.status == 0 and 'coco/AP' in done.out, done.err
     cfg = Config.fromfile(tmp_path / 'run/tiny.py')
     assert cfg.model.head.loss.type == 'StructureAwareLoss'
@@ -191,7 +198,7 @@ def test_structure_aware_loss_and_masking(base, train, tmp_path):
 
 def test_our_variant(base, tmp_path):
     """Its own weights: the released network has no lateral skips."""
-    config = write_config(tmp_path / 'tiny.py', 'ours_resnest50_256x192')
+    config = write_config(tmp_path / 'tiny.py', 'mlpe_resnest50_256x192_skips')
     done = run([TRAIN, config, '--work-dir', tmp_path / 'run'], base)
     assert done.status == 0 and 'coco/AP' in done.out, done.err
     weights, released = (
@@ -214,7 +221,7 @@ def test_the_rate_follows_the_batch_size(base):
 
 def test_person_scores(base, test, tmp_path):
     """The score in the result file is the box's times the mean of (keypoint's + 0.5)."""
-    test('c_detections', f'test_evaluator.outfile_prefix={tmp_path}/results')
+    test(ON_DETECTIONS, f'test_evaluator.outfile_prefix={tmp_path}/results')
     results = json.loads((tmp_path / 'results.keypoints.json').read_text())
     boxes = json.loads((base / DETECTIONS).read_text())
     assert len(results) == len(boxes)  # no OKS-NMS
@@ -226,12 +233,12 @@ def test_person_scores(base, test, tmp_path):
 def test_multi_scale_and_conditional_testing_see_the_border(base, test):
     """They crop again and compare with the pipeline's crop, which a black border would fail."""
     options = ('model.test_cfg.multi_scale=True', 'model.test_cfg.conditional.thresholds=1.')
-    _, metrics = test('c_deconv', *options)
+    _, metrics = test(RELEASED, *options)
     assert 'coco/AP' in metrics
 
 
 def test_boxes_of_a_detector(base, test):
-    log, metrics = test('c_detections')
+    log, metrics = test(ON_DETECTIONS)
     assert 0 <= metrics['coco/AP'] <= 1
     count = len(json.loads((base / DETECTIONS).read_text()))
     assert f'test_dataloader: {count} boxes of {DETECTIONS}' in log
@@ -249,7 +256,7 @@ def test_image_without_a_box_above_the_threshold(base, test, tmp_path):
     path = edited(base / DETECTIONS, tmp_path / 'boxes.json', lower)
     above = sum(box['score'] > 0.5 for box in json.loads(path.read_text()))
     log, metrics = test(
-        'c_detections',
+        ON_DETECTIONS,
         f'test_dataloader.dataset.bbox_file={path}',
         'test_dataloader.dataset.filter_cfg.bbox_score_thr=0.5',
         f'test_evaluator.outfile_prefix={tmp_path}/results',
@@ -261,7 +268,7 @@ def test_image_without_a_box_above_the_threshold(base, test, tmp_path):
 
 def test_testdev_writes_results_for_the_server(base, test):
     info = base / 'data/coco/annotations/image_info_test-dev2017.json'
-    log, metrics = test('f_testdev')
+    log, metrics = test('mlpe_resnest101_384x288_testdev')
     assert metrics == {} and 'AP_H_609_person.json' in log
     path = base / 'work_dirs/mlpe_testdev.keypoints.json'
     results = json.loads(path.read_text())
@@ -289,7 +296,7 @@ def test_inference_on_an_image(base):
 
 
 def test_input_size_that_is_no_multiple_of_32(base, train, tmp_path):
-    config = write_config(tmp_path / 'tiny.py', 'c_deconv', (50, 70), (13, 18))
+    config = write_config(tmp_path / 'tiny.py', RELEASED, (50, 70), (13, 18))
     done = train(config)
     assert done.status == 0 and 'coco/AP' in done.out, done.err
     model = init_model(str(config), str(tmp_path / 'run/epoch_1.pth'), device='cpu')
@@ -302,7 +309,7 @@ def test_input_size_that_is_no_multiple_of_32(base, train, tmp_path):
 
 
 def test_wrong_heatmap_size(train, tmp_path):
-    config = write_config(tmp_path / 'tiny.py', 'c_deconv', (50, 70), (12, 17))
+    config = write_config(tmp_path / 'tiny.py', RELEASED, (50, 70), (12, 17))
     assert train(config).error == (
         'error: codec.heatmap_size=(12, 17): expected (13, 18), as the network predicts'
     )
@@ -323,12 +330,12 @@ def test_fewer_people_than_a_batch(base, train):
 
 def test_occluded_keypoints_can_be_left_out(train, tmp_path):
     options = ('model.head.occluded_in_levels=mask', 'model.head.occluded_in_fine=False')
-    config = write_config(tmp_path / 'tiny.py', 'c_deconv')
+    config = write_config(tmp_path / 'tiny.py', RELEASED)
     done = train(config, *options)
     assert done.status == 0, done.err
     unmarked = write_config(
         tmp_path / 'unmarked.py',
-        'c_deconv',
+        RELEASED,
         more="""
 _pipeline = _base_.train_dataloader.dataset.pipeline
 _pipeline.remove(next(s for s in _pipeline if s.type == 'MarkOccluded'))
@@ -359,7 +366,7 @@ def test_detector_file_of_other_images_ends_the_tool(base, tmp_path):
     done = run(
         [
             TEST,
-            write_config(tmp_path / 'tiny.py', 'c_detections'),
+            write_config(tmp_path / 'tiny.py', ON_DETECTIONS),
             base / 'run/epoch_1.pth',
             '--cfg-options',
             f'test_dataloader.dataset.bbox_file={path}',

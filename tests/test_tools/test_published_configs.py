@@ -13,9 +13,10 @@ from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.synthetic import Recipe, write_dataset
 
 KEYS = dict(mpii='PCKh', flic='PCK', coco='coco/AP')
+FOLDERS = dict(mpii='', flic='msspose/', coco='msspose/')
 KEYPOINTS = dict(mpii=16, flic=11, coco=17)
 SHRUNK = '''
-_base_ = '{repository}/configs/msspose_hourglass8_{layout}.py'
+_base_ = '{repository}/configs/{folder}msspose_hourglass8_{layout}.py'
 
 model = dict(
     backbone=dict(num_stacks=1, channels=8),
@@ -39,7 +40,7 @@ def trained(request, tmp_path_factory):
         Recipe(layout=layout, train=4, val=3, seed=1), folder / f'data/{layout}', workers=1
     )
     config = folder / 'shrunk.py'
-    config.write_text(SHRUNK.format(repository=REPOSITORY, layout=layout))
+    config.write_text(SHRUNK.format(repository=REPOSITORY, folder=FOLDERS[layout], layout=layout))
     done = run([TRAIN, config, '--work-dir', folder / 'run'], folder)
     assert done.status == 0, done.err
     return layout, folder, done.out + done.err

@@ -10,7 +10,7 @@ val_dataloader = dict(dataset=dict(data_root=data_root))
 val_evaluator = dict(ann_file=f'{data_root}annotations/person_keypoints_val2017.json')
 optim_wrapper = dict(type='OptimWrapper')
 train_cfg = dict(max_epochs=1)
-_base_.param_scheduler[0].total_steps = 1
+param_scheduler = [dict(_base_.one_cycle, total_steps=1)]
 
 _skips = {'model.neck.lateral_skips': False}
 _occluded = {'model.head.occluded_in_levels': 'empty'}
@@ -20,8 +20,10 @@ _normalisation = {
 }
 # a kernel of 21 for heatmaps of twice the size
 _entries = dict(cell_offset=0.5, unbiased=False, refine='second_peak', blur_kernel_size=11)
+_target = _base_.train_pipeline.index(_base_.target)
 _coding = {f'{codec}.{key}': value for key, value in _entries.items()
-           for codec in ('model.head.decoder', 'train_dataloader.dataset.pipeline.5.encoder')}
+           for codec in ('model.head.decoder',
+                         f'train_dataloader.dataset.pipeline.{_target}.encoder')}
 variants = dict(
     ours={},
     no_skips=_skips,

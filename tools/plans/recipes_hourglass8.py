@@ -1,15 +1,10 @@
 # The same comparison on the MSS-net of the published config: 8 stacks, 256x256, 80 steps of 4
 # synthetic people, bfloat16 where the CPU computes it; a constant rate. Data as recipes_small.py.
-_base_ = [
-    '../../configs/_base_/models/hourglass8.py',
-    '../../configs/_base_/datasets/mpii_256x256.py',
-    '../../configs/_base_/schedules/plateau.py',
-]
+_base_ = '../../configs/ablation/hourglass8_mpii_mss.py'
 
 data_root = 'work_dirs/recipes/data/'
 model = dict(
-    backbone=dict(levels=(8, 4, 2, 1), channels_last=True), head=dict(decoder=_base_.codec),
-    test_cfg=dict(flip_test=False))
+    backbone=dict(channels_last=True), test_cfg=dict(flip_test=False))
 train_dataloader = dict(
     batch_size=4, num_workers=1, dataset=dict(data_root=data_root, indices=320))
 val_dataloader = dict(

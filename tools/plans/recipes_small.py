@@ -9,7 +9,8 @@ train_dataloader = dict(dataset=dict(data_root=data_root, indices=3200))
 val_dataloader = dict(
     dataset=dict(data_root=data_root, headbox_file=f'{data_root}annotations/mpii_gt_val.mat'))
 optim_wrapper = dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='SGD', lr=5e-4))
-param_scheduler = [dict(type='MultiStepLR', by_epoch=False, milestones=[640], gamma=0.2)]
+fall = dict(type='MultiStepLR', by_epoch=False, milestones=[640], gamma=0.2)
+param_scheduler = [fall]
 
 
 def _optimizer(kind, lr, cut=None, **more):

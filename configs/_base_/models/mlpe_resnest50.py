@@ -1,5 +1,5 @@
 # MLPE, row c of the ablation, as released: ResNeSt-50, feature enhancement, transposed
-# convolutions, k = 3, no lateral skips; images in [0, 1] minus CPN's mean. A config adds the
+# convolutions, k = 3, no lateral skips; images in [0, 1] minus CPN's mean. A config adds sigmas and
 # decoder. checkpoint: ImageNet weights, OpenMMLab's conversion of the official ones;
 # tools/convert_checkpoint.py makes the same of the official or timm's file.
 model = dict(
@@ -26,7 +26,6 @@ model = dict(
         type='MLPEHead',
         num_keypoints=17,
         prediction_kernel=3,
-        sigmas=(2.6, 2.0, 1.7, 1.4),
         loss=dict(type='KeypointMSELoss', use_target_weight=True, loss_weight=0.5 * 255**2),
         fine_loss=dict(type='HardKeypointMSELoss', topk=8, loss_weight=255.**2),
         occluded_in_levels='empty'),

@@ -1,10 +1,13 @@
 # Augmentation as in MSSPose §4.1: rotation +-30 degrees, scale 0.75-1.25, flips. That every
 # sample is rotated, and that the box is not shifted, is ours. The model decodes with the same codec.
-codec = dict(type='MSRAHeatmap', input_size=(256, 256), heatmap_size=(64, 64), sigma=1)
+input_size = (256, 256)
+codec = dict(
+    type='MSRAHeatmap', input_size=input_size,
+    heatmap_size=tuple(side // 4 for side in input_size), sigma=1)
 
-train_pipeline = [
-    dict(type='LoadImageChecked', skip_broken=True),
-    dict(type='GetBBoxCenterScale', padding=1.25),
+boxes = dict(type='GetBBoxCenterScale', padding=1.25)
+pre_transform = [dict(type='LoadImageChecked', skip_broken=True), boxes]
+augmentation = [
     dict(type='RandomFlip', direction='horizontal'),
     dict(
         type='RandomBBoxTransform',
@@ -13,16 +16,13 @@ train_pipeline = [
         rotate_prob=1.,
         scale_factor=(0.75, 1.25),
         scale_prob=1.),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs'),
 ]
-# keypoint masking (§3.4), in the last stage of training
-train_pipeline_masked = [*train_pipeline[:5], dict(type='KeypointMasking'), *train_pipeline[5:]]
-val_pipeline = [
-    dict(type='KeepOriginalImage'),
-    dict(type='LoadImageChecked'),
-    dict(type='GetBBoxCenterScale', padding=1.25),
-    dict(type='TopdownAffine', input_size=codec['input_size']),
-    dict(type='PackPoseInputs'),
-]
+crop = dict(type='TopdownAffine', input_size=input_size)
+masking = dict(type='KeypointMasking')  # §3.4, in the last stage of training
+target = dict(type='GenerateTarget', encoder=codec)
+last_transform = [dict(type='PackPoseInputs')]
+val_pre_transform = [dict(type='KeepOriginalImage'), dict(type='LoadImageChecked'), boxes]
+
+train_pipeline = [*pre_transform, *augmentation, crop, target, *last_transform]
+train_pipeline_masked = [*pre_transform, *augmentation, crop, masking, target, *last_transform]
+val_pipeline = [*val_pre_transform, crop, *last_transform]

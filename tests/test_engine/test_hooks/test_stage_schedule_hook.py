@@ -436,10 +436,8 @@ def test_test_run_needs_no_stages(tmp_path):
 
 def test_base_schedule():
     cfg = Config.fromfile(CONFIGS / '_base_/schedules/msspose_stages.py')
-    stages = StageScheduleHook(
-        **{k: v for k, v in cfg.default_hooks.stages.items() if k != 'type'}
-    ).stages
-    assert [s.epochs for s in stages] == [150, 75, 75] and cfg.train_cfg.max_epochs == 300
+    stages = StageScheduleHook([cfg.mss_stage, cfg.msr_stage, cfg.joint_stage]).stages
+    assert [s.epochs for s in stages] == [150, 75, 75] and cfg.train_loop.max_epochs == 300
     assert [s.train for s in stages] == [['backbone'], ['head'], None]
     (plateau,) = cfg.param_scheduler
     assert plateau.factor == 0.2 and plateau.monitor == 'PCKh'

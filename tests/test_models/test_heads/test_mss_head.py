@@ -254,7 +254,7 @@ def test_unknown_downsample():
         MSSHead(downsample='min')
 
 
-@pytest.fixture(params=['msspose_hourglass8_mpii.py', 'ablation/mpii/2_mss.py'])
+@pytest.fixture(params=['msspose_hourglass8_mpii.py', 'ablation/hourglass8_mpii_mss.py'])
 def config(request, repository):
     """Return a published config with a small network, on small images."""
     cfg = Config.fromfile(repository / 'configs' / request.param)

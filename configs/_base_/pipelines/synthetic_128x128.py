@@ -1,0 +1,28 @@
+# For short trainings on synthetic people, which are varied enough to do without the full
+# augmentation.
+_base_ = './topdown_256x256.py'
+
+input_size = (128, 128)
+# 3 sigma must be whole: otherwise MSRAHeatmap draws one pixel off near the left and upper edge
+codec = dict(
+    _base_.codec, input_size=input_size, heatmap_size=tuple(side // 4 for side in input_size),
+    sigma=5 / 3)
+
+augmentation = [
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform',
+        shift_prob=0.,
+        rotate_factor=15.,
+        rotate_prob=1.,
+        scale_factor=(0.85, 1.15),
+        scale_prob=1.),
+]
+crop = dict(type='TopdownAffine', input_size=input_size)
+target = dict(type='GenerateTarget', encoder=codec)
+
+train_pipeline = [*_base_.pre_transform, *augmentation, crop, target, *_base_.last_transform]
+train_pipeline_masked = [
+    *_base_.pre_transform, *augmentation, crop, _base_.masking, target, *_base_.last_transform
+]
+val_pipeline = [*_base_.val_pre_transform, crop, *_base_.last_transform]

@@ -1,4 +1,0 @@
-# Row 2, after stage 1: + multi-scale supervision.
-_base_ = './1_hourglass.py'
-
-model = dict(backbone=dict(levels=(8, 4, 2, 1)))

@@ -1,6 +1,0 @@
-# The three stages as separate runs; together they are msspose_hourglass8_mpii.py.
-_base_ = '../msspose_hourglass8_mpii.py'
-
-model = dict(head=dict(refine=False))
-train_cfg = dict(max_epochs=150)
-default_hooks = dict(stages=dict(stages=[_base_.default_hooks.stages.stages[0]]))
