@@ -1,7 +1,8 @@
 """``mspose check-env``: say in one screen what is installed, what was adapted and what to do.
 
 Runs also where something is missing or broken, so that at its top it imports nothing beyond the
-standard library and pip's own. Exit status 1 when there is something to do.
+standard library and pip's own. Exit status 1 when there is something to do. With ``--zoo`` it
+builds and runs MMPose's own configs instead, see ``zoo.py``.
 """
 
 from __future__ import annotations
@@ -14,15 +15,17 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
-from importlib import metadata
+from importlib import import_module, metadata
 from typing import Any
 
 try:
-    from packaging.requirements import InvalidRequirement, Requirement
+    packaging = import_module('packaging.requirements')
 except ImportError:  # pip brings its own
-    from pip._vendor.packaging.requirements import InvalidRequirement, Requirement
+    packaging = import_module('pip._vendor.packaging.requirements')
 
 PROJECT = 'mspose-plugin'
+EXTRA = 'lite'
+"""The extra that stands for either mmcv, see ``ALTERNATIVES``."""
 SHOWN = (
     'torch',
     'torchvision',
@@ -66,8 +69,8 @@ def installed(name: str) -> tuple[str, str | None]:
     return name, None
 
 
-def requirements(name: str) -> list[Requirement]:
-    """Return what a distribution requires here, without its extras."""
+def requirements(name: str) -> list[Any]:
+    """Return what a distribution requires here, without its extras other than ``EXTRA``."""
     try:
         texts = metadata.requires(name) or []
     except metadata.PackageNotFoundError:
@@ -75,10 +78,10 @@ def requirements(name: str) -> list[Requirement]:
     found = []
     for text in texts:
         try:
-            requirement = Requirement(text)
-        except InvalidRequirement:  # some old packages write what pip lets pass
+            requirement = packaging.Requirement(text)
+        except packaging.InvalidRequirement:  # some old packages write what pip lets pass
             continue
-        if requirement.marker is None or requirement.marker.evaluate(dict(extra='')):
+        if requirement.marker is None or requirement.marker.evaluate(dict(extra=EXTRA)):
             found.append(requirement)
     return found
 
@@ -106,6 +109,21 @@ def inconsistencies(root: str) -> Iterator[tuple[str, str]]:
             if version and name not in seen:
                 seen.add(name)
                 queue.append(name)
+
+
+def overlaid() -> list[tuple[str, str]]:
+    """Return the problem of two distributions of mmcv, and its remedy."""
+    try:
+        version, _ = metadata.version('mmcv'), metadata.version('mmcv-lite')
+    except metadata.PackageNotFoundError:
+        return []
+    return [
+        (
+            'mmcv and mmcv-lite are both installed, and have the same files',
+            'pip uninstall mmcv-lite, then '
+            f"pip install --force-reinstall --no-deps --no-build-isolation 'mmcv=={version}'",
+        )
+    ]
 
 
 def device() -> tuple[str, list[tuple[str, str]]]:
@@ -183,6 +201,7 @@ def collect() -> dict[str, Any]:
     if installed(PROJECT)[1] is None:
         problems.append((f'{PROJECT} is not installed', 'make setup'))
     problems += inconsistencies(PROJECT)
+    problems += overlaid()
     used, device_problems = device()
     adapted, import_problems = adaptations()
     remedies = {remedy for _, remedy in problems}
@@ -216,10 +235,30 @@ def show(report: dict[str, Any]) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='print JSON')
+    parser.add_argument(
+        '--zoo',
+        nargs='*',
+        metavar='WORD',
+        help="build and run MMPose's own configs instead, those with one of the words in their "
+        'path, or all',
+    )
+    parser.add_argument('--device', default='cpu', help='of --zoo (default: cpu)')
+    parser.add_argument(
+        '--workers',
+        type=int,
+        default=os.cpu_count(),
+        help='processes of --zoo (default: all cores)',
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Print the report and return the exit status."""
+    if args.zoo is not None:
+        try:
+            from mspose_plugin.cli import zoo
+        except ImportError as e:
+            sys.exit(f'error: {first_line(e)}')
+        return zoo.main(args.zoo, args.workers, args.device, args.json)
     report = collect()
     if args.json:
         print(json.dumps(report, indent=2))
