@@ -8,7 +8,7 @@ or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``too
 ``pkg_resources``   mmengine needs setuptools < 81 at run time: said in one line
 ``xtcocotools``     a wheel built for NumPy 1: said in one line
 ``mmcv``            a release that MMPose or mmdet asserts against: said in one line
-``mmcv._ext``       stand-in with torchvision's ``nms`` where only mmcv-lite is there
+``mmcv._ext``       stand-in on torchvision where only mmcv-lite is there (``utils/mmcv_ops``)
 ``torch.load``      checkpoints read by a restricted unpickler (``checkpoint_io``)
 ``torch.cuda``      distributed runs on a machine without a GPU: gloo, no ``device_ids``
 ``numpy``           drawn keypoints: MMPose calls ``int()`` on an array of one element
@@ -25,7 +25,6 @@ import importlib
 import importlib.util
 import re
 import sys
-import types
 import warnings
 from collections.abc import Callable
 from datetime import timedelta
@@ -59,7 +58,7 @@ def _require_pkg_resources() -> str:
     if importlib.util.find_spec('pkg_resources') is not None:
         return 'there (setuptools < 81 ships it, mmengine needs it)'
     spec = importlib.util.find_spec('mmengine')
-    source = Path(spec.origin).parent / 'utils/package_utils.py' if spec else None
+    source = Path(spec.origin or '').parent / 'utils/package_utils.py' if spec else None
     if source and source.is_file() and 'pkg_resources' in source.read_text():
         raise ImportError(
             'mmengine imports pkg_resources, which setuptools 81 removed: run pip '
@@ -98,48 +97,18 @@ def _require_mmcv() -> str:
     return f'{sys.modules["mmcv"].__version__} goes with mmpose and mmdet'
 
 
-def _unavailable_op(name: str) -> Callable[..., Any]:
-    def op(*args: Any, **kwargs: Any) -> None:
-        raise NotImplementedError(
-            f'mmcv op {name!r} is compiled code that mmcv-lite does not contain; '
-            'install the full mmcv 2.1.0 (it then builds from source) to use it'
-        )
-
-    op.__name__ = name
-    return op
-
-
-def _nms(boxes, scores, iou_threshold: float, offset: int = 0):
-    """``mmcv._ext.nms`` on torchvision: boxes ``[N, 4]`` xyxy, returns the kept indices."""
-    from torchvision.ops import nms
-
-    if offset:  # mmcv's offset counts the last pixel into the width, torchvision does not
-        boxes = boxes.clone()
-        boxes[:, 2:] += offset
-    return nms(boxes.float(), scores.float(), float(iou_threshold))
-
-
-class _OpsStandIn(types.ModuleType):
-    """A module in which every operator exists and, but for ``nms``, says that it cannot run."""
-
-    nms = staticmethod(_nms)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name.startswith('__'):
-            raise AttributeError(name)
-        return _unavailable_op(name)
-
-
 def _provide_mmcv_ops() -> str:
-    if isinstance(sys.modules.get('mmcv._ext'), _OpsStandIn):
+    from mspose_plugin.utils.mmcv_ops import Operators
+
+    if isinstance(sys.modules.get('mmcv._ext'), Operators):
         return 'stand-in already in place'
     if importlib.util.find_spec('mmcv._ext') is not None:
         return 'the full mmcv is installed, nothing replaced'
-    module = _OpsStandIn('mmcv._ext', 'Stand-in for the compiled operators of mmcv.')
+    module = Operators('mmcv._ext', 'Stand-in for the compiled operators of mmcv.')
     # loader None: mmengine's mmcv_full_available() keeps answering False
     module.__spec__ = ModuleSpec('mmcv._ext', loader=None)
     sys.modules['mmcv._ext'] = module
-    return "stand-in (mmcv-lite has no compiled operators); nms is torchvision's"
+    return "stand-in (mmcv-lite has no compiled operators); nms, roi_align are torchvision's"
 
 
 def _guard_checkpoints() -> str:

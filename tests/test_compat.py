@@ -15,14 +15,14 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import HistoryBuffer
 from mmengine.utils import is_installed
-from mmengine.utils.dl_utils import mmcv_full_available
 from mmpose.visualization import PoseLocalVisualizer
 from mmpose.visualization.opencv_backend_visualizer import OpencvBackendVisualizer
 
 from mspose_plugin import compat
+from mspose_plugin.utils.mmcv_ops import Operators
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-FULL_MMCV = not isinstance(sys.modules.get('mmcv._ext'), compat._OpsStandIn)
+FULL_MMCV = not isinstance(sys.modules.get('mmcv._ext'), Operators)
 TODAY = np.lib.NumpyVersion(np.__version__) >= '2.4.0'
 
 WITHOUT = '''
@@ -95,22 +95,6 @@ def test_apply_is_complete_and_repeatable():
 def test_mmpose_models_need_the_stand_in(without):
     assert without['models'] == "ModuleNotFoundError: No module named 'mmcv._ext'"
     import mmpose.models  # noqa: F401
-
-
-@pytest.mark.skipif(FULL_MMCV, reason='the full mmcv is installed')
-def test_stand_in():
-    from mmcv.ops import nms, roi_align
-
-    assert not mmcv_full_available()
-    boxes = torch.tensor([[0.0, 0, 9, 9], [0, 0, 9, 8], [20, 20, 29, 29]])
-    kept, indices = nms(boxes, torch.tensor([0.5, 0.9, 0.1]), 0.5)
-    assert indices.tolist() == [1, 2] and torch.equal(kept[:, 4], torch.tensor([0.9, 0.1]))
-    _, indices = nms(boxes.numpy(), np.array([0.5, 0.9, 0.1], np.float32), 0.5, offset=1)
-    assert indices.tolist() == [1, 2]
-    with pytest.raises(NotImplementedError, match="'roi_align_forward'.*install the full mmcv"):
-        roi_align(torch.ones(1, 1, 8, 8), torch.tensor([[0.0, 0, 0, 4, 4]]), (2, 2))
-    with pytest.raises(AttributeError):
-        sys.modules['mmcv._ext'].__path__  # noqa: B018
 
 
 def test_full_mmcv_is_left_alone(monkeypatch):
