@@ -12,10 +12,7 @@ Accuracy is the data set's own: PCKh on MPII, PCK on FLIC, on COCO the mean keyp
 from __future__ import annotations
 
 import copy
-import json
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +24,8 @@ from mmpose.registry import METRICS
 from mspose_plugin.evaluation.measures import PckMeasure, SimilarityMeasure
 from mspose_plugin.evaluation.metrics import PckMetric, to_array
 from mspose_plugin.evaluation.threshold_search import AIMS, CERTAINTY, Recording, Search
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_choice, check_value
+from mspose_plugin.utils.files import write_json
 
 NOT_FOR_METRICS = ('gt_fields', 'pred_fields', 'gt_instance_labels')
 
@@ -54,8 +52,8 @@ class ThresholdCalibration(BaseMetric):
         max_passes: of :class:`Search`. Default: no limit.
         confidence: of the intervals. Default: 0.95.
         seed: of halves and intervals. Default: 0.
-        sampled: whether these are not all persons of the annotation file; COCO's AP, which is of
-            all, is then left out. Default: False.
+        sampled: these are not all persons of the annotation file; COCO's AP, which needs all of
+            them, is then left out. Default: False.
         provenance: further entries for the file. Default: None.
         collect_device: as for mmengine's metrics. Default: ``'cpu'``.
 
@@ -80,10 +78,8 @@ class ThresholdCalibration(BaseMetric):
     ) -> None:
         """Check the arguments; see the class."""
         super().__init__(collect_device=collect_device)
-        if aim not in AIMS:
-            raise InputError(f'aim {aim!r}: expected one of {", ".join(AIMS)}')
-        if not 0 < confidence < 1:
-            raise InputError(f'confidence {confidence}: expected a share between 0 and 1')
+        check_choice('aim', aim, AIMS)
+        check_value(0 < confidence < 1, 'confidence', confidence, 'a number between 0 and 1')
         self.aim, self.max_passes = aim, np.inf if max_passes is None else max_passes
         self.confidence, self.seed, self.sampled = confidence, seed, sampled
         self.out_file, self.provenance = out_file, dict(provenance or {})
@@ -97,16 +93,12 @@ class ThresholdCalibration(BaseMetric):
             for e, kind in zip(evaluators, kinds)
             if kind is not None and issubclass(kind, (PckMetric, CocoMetric))
         ]
-        if not known:
-            names = ', '.join(str(e['type']) for e in evaluators)
-            raise InputError(
-                f'val_evaluator {names or "is empty"}: calibration knows accuracy '
-                'from PCKhAUC, FlicPCK or CocoMetric'
-            )
+        names = ', '.join(str(e['type']) for e in evaluators) or 'is empty'
+        check(known, f'val_evaluator {names}: calibration needs PCKhAUC, FlicPCK or CocoMetric')
         self.evaluator, self.is_pck = dict(known[0][0]), issubclass(known[0][1], PckMetric)
         for output in ('curve_file', 'outfile_prefix', 'format_only'):
             self.evaluator.pop(output, None)
-        self._measure = None
+        self._measure: PckMeasure | SimilarityMeasure | None = None
 
     @property
     def measure(self) -> PckMeasure | SimilarityMeasure:
@@ -123,18 +115,13 @@ class ThresholdCalibration(BaseMetric):
         """Keep trials and labels, and what the evaluator needs."""
         for sample in data_samples:
             pred = dict(sample['pred_instances'])
-            if 'trial_keypoints' not in pred:
-                raise InputError(
-                    "calibration needs model.type='ConditionalTopdownPoseEstimator', "
-                    'which tries again'
-                )
+            needed = "model.type='ConditionalTopdownPoseEstimator', which tries again"
+            check('trial_keypoints' in pred, f'calibration needs {needed}')
             keypoints, scores = pred.pop('trial_keypoints'), pred.pop('trial_scores')
             truth, norms, weights = self.measure.labels(sample)
-            if truth.shape[1:] != keypoints.shape[2:]:
-                raise InputError(
-                    f'calibration: predictions {keypoints.shape[2:]} do not fit the '
-                    f'annotations {truth.shape[1:]}'
-                )
+            shapes = f'predictions {keypoints.shape[2:]}, annotations {truth.shape[1:]}'
+            same = truth.shape[1:] == keypoints.shape[2:]
+            check(same, f'calibration: {shapes} do not fit; check the number of keypoints')
             kept = {key: value for key, value in sample.items() if key not in NOT_FOR_METRICS}
             self.results.append(
                 dict(
@@ -152,18 +139,18 @@ class ThresholdCalibration(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Search, verify and write the file."""
-        if not results:
-            raise InputError('calibration: there is no person in the validation set')
+        check(results, 'calibration: there is no person in the validation set')
         arrays = {
             key: np.concatenate([r[key] for r in results])
             for key in ('keypoints', 'scores', 'truth', 'norms', 'weights', 'sides')
         }
         paths, images = np.unique([r['images'] for r in results], return_inverse=True)
-        if len(paths) < 2 or not arrays['weights'].any():
-            raise InputError(
-                'calibration needs labelled keypoints in two images at least, got '
-                f'{len(paths)} image(s) with {(arrays["weights"] > 0).sum()}'
-            )
+        labelled = (arrays['weights'] > 0).sum()
+        check(
+            len(paths) > 1 and labelled,
+            'calibration needs labelled keypoints in at least two images, got '
+            f'{len(paths)} image(s) with {labelled}',
+        )
         arrays.update({key: arrays[key].swapaxes(0, 1) for key in ('keypoints', 'scores')})
         everyone = Recording(
             self.perturbations,
@@ -175,7 +162,7 @@ class ThresholdCalibration(BaseMetric):
         content = self.calibrate(everyone, [r['sample'] for r in results])
         names = (self.dataset_meta or {}).get('keypoint_id2name') or {}
         content['keypoints'] = [names.get(k, str(k)) for k in range(len(content['thresholds']))]
-        write_json(self.out_file, {**content, **self.provenance})
+        write_json(self.out_file, {**content, **self.provenance}, indent=1)
         held_out = content['held_out']
         low, high = held_out['gain_interval']
         return dict(
@@ -304,18 +291,6 @@ class ThresholdCalibration(BaseMetric):
                     f'{once:.4f} to {again:.4f}'
                 )
         return None
-
-
-def write_json(path: str, content: Mapping[str, Any]) -> None:
-    """Write a JSON file, whole or not at all; folders are made."""
-    target = Path(path)
-    part = target.with_name(f'.{target.name}.part')
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(content, indent=1, default=lambda x: x.tolist()) + '\n')
-        os.replace(part, target)
-    except OSError as e:
-        raise InputError(f'cannot write {path}: {e.strerror}; take another --out') from e
 
 
 def _options(

@@ -1,4 +1,9 @@
-"""How accurate single keypoints are, in the data sets' own terms."""
+"""How accurate single keypoints are, in the terms of the data set's own metric.
+
+A measure turns a sample into true positions, lengths that count as a distance of 1, and weights
+(:meth:`PckMeasure.labels`), and distances in those lengths into a share between 0, missed, and 1,
+found (:meth:`PckMeasure.credit`). The accuracy of a set of persons is the weighted mean of that.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mspose_plugin.evaluation.metrics import PckMetric, to_array
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 
 class PckMeasure:
@@ -25,7 +30,7 @@ class PckMeasure:
 
     def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return true positions ``[n, K, 2]``, the distance that is 1 and weights ``[n, K]``."""
-        self.metric.process(None, [sample])
+        self.metric.process(None, [dict(sample)])
         label = self.metric.results.pop()
         counts = np.zeros(label['visible'].shape)
         counts[:, list(self.metric.scored)] = 1
@@ -57,12 +62,9 @@ class SimilarityMeasure:
 
     def labels(self, sample: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As :meth:`PckMeasure.labels`."""
-        area = (sample.get('raw_ann_info') or {}).get('area')
-        if area is None:
-            raise InputError(
-                'calibration on COCO needs annotated persons, not detections: set '
-                'val_dataloader.dataset.bbox_file=None'
-            )
+        area: Any = (sample.get('raw_ann_info') or {}).get('area')
+        needed = 'calibration on COCO needs annotated persons, not detections'
+        check(area is not None, f'{needed}: set val_dataloader.dataset.bbox_file=None')
         truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
         visible = to_array(sample['gt_instances']['keypoints_visible'])
         visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)

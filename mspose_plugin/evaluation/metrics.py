@@ -1,17 +1,15 @@
-"""``PCKhAUC`` for MPII and ``FlicPCK`` for FLIC as evaluators of MMPose.
+"""MMPose evaluators: ``PCKhAUC`` for MPII and ``FlicPCK`` for FLIC.
 
 Both collect predictions and ground truth of top-down samples and leave the arithmetic, in float64,
-to :mod:`mspose_plugin.evaluation.pck`; our data sets hand them the annotation's own float64 joints.
-Predictions and ground truth are compared in the coordinates
-they come in: pair ``PCKhAUC`` with ``ZeroBasedMpiiDataset`` (MMPose's ``MpiiDataset`` keeps joints
-1-based, which its own ``MpiiPCKAccuracy`` makes up for by adding 1 to predictions).
+to :mod:`mspose_plugin.evaluation.pck`; our data sets give them the annotation's own float64 joints.
+Predictions and ground truth are compared in the coordinates they come in: combine ``PCKhAUC`` with
+``ZeroBasedMpiiDataset`` (MMPose's ``MpiiDataset`` keeps joints 1-based, for which its own
+``MpiiPCKAccuracy`` adds 1 to predictions).
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,8 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from mspose_plugin.evaluation import pck
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_value
+from mspose_plugin.utils.files import write_json
 
 
 class PckMetric(BaseMetric):
@@ -29,7 +28,7 @@ class PckMetric(BaseMetric):
     Subclasses say how a person is normalised and how a curve is summarised.
 
     Args:
-        thr: threshold in units of the normaliser.
+        thr: threshold in units of the normaliser. Default: the end of the curve, ``upper``.
         curve_file: JSON file for the curve of every joint (``thresholds`` ``[T]``, ``joints`` name
             -> ``[T]`` percent, ``labelled`` name -> count, ``metrics``); None writes none.
             Default: None.
@@ -48,7 +47,7 @@ class PckMetric(BaseMetric):
 
     def __init__(
         self,
-        thr: float,
+        thr: float | None = None,
         curve_file: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -56,9 +55,8 @@ class PckMetric(BaseMetric):
     ) -> None:
         """Check the threshold; see the class for the arguments."""
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
-        if not thr > 0:
-            raise InputError(f'{type(self).__name__}: thr must be positive, got {thr}')
-        self.thr = float(thr)
+        self.thr = self.upper if thr is None else float(thr)
+        check_value(self.thr > 0, f'{type(self).__name__}: thr', thr, 'a positive number')
         self.curve_file = curve_file
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -86,12 +84,10 @@ class PckMetric(BaseMetric):
             gt = sample['gt_instances']
             pred, true = to_array(sample['pred_instances']['keypoints']), to_array(gt['keypoints'])
             for array in (pred, true):
-                pck.require_joints(array, self.joints, name)
-            if pred.shape[:2] != true.shape[:2]:
-                raise InputError(
-                    f'{name} needs one prediction for each person of a sample '
-                    f'(top-down): got {len(pred)} for {len(true)}'
-                )
+                pck.check_joints(array, self.joints, name)
+            counts = f'got {len(pred)} for {len(true)}'
+            one_each = f'{name} needs one prediction for each person of a sample (top-down)'
+            check(len(pred) == len(true), f'{one_each}: {counts}')
             visible = to_array(gt['keypoints_visible'])
             visible = visible.reshape(*true.shape[:2], -1)[..., 0] > 0
             self.results.append(
@@ -116,20 +112,15 @@ class PckMetric(BaseMetric):
             InputError: nothing to evaluate.
         """
         name, logger = type(self).__name__, MMLogger.get_current_instance()
-        if not results:
-            raise InputError(f'{name}: there is no person to evaluate; is the test set empty?')
+        check(results, f'{name}: there is no person to evaluate; is the test set empty?')
         data = {key: np.concatenate([r[key] for r in results]) for key in results[0]}
-        if not data['visible'].any():
-            raise InputError(
-                f'{name}: none of the {len(data["visible"])} persons has a labelled '
-                'joint; check ann_file'
-            )
+        nobody = f'{name}: none of the {len(data["visible"])} persons has'
+        check(data['visible'].any(), f'{nobody} a labelled joint; check ann_file')
         known = ~np.isnan(data['norm'])
-        if not known.any():
-            raise InputError(f'{name}: no person has the joints that the normaliser needs')
+        check(known.any(), f'{nobody} the joints that the normaliser needs; check ann_file')
         if not known.all():
             logger.warning(
-                '%s: left out %d of %d persons that lack a joint of the normaliser',
+                '%s: left out %d of %d persons without the joints that the normaliser needs',
                 name,
                 (~known).sum(),
                 len(known),
@@ -147,7 +138,7 @@ class PckMetric(BaseMetric):
             self.table(curve, metrics),
         )
         if self.curve_file:
-            self.write_curve(curve, metrics)
+            write_json(self.curve_file, self.curve_content(curve, metrics))
         return metrics
 
     def table(self, curve: pck.PckCurve, metrics: dict[str, float]) -> str:
@@ -155,7 +146,7 @@ class PckMetric(BaseMetric):
         per_joint = curve.per_joint()[curve.index(self.thr)]
         return '\n'.join(
             [
-                *text_row(metrics, [f'{value:.2f}' for value in metrics.values()]),
+                *text_row(list(metrics), [f'{value:.2f}' for value in metrics.values()]),
                 *text_row(
                     ['joint', *self.joints],
                     ['PCK', *(f'{value:.2f}' for value in per_joint)],
@@ -164,18 +155,15 @@ class PckMetric(BaseMetric):
             ]
         )
 
-    def write_curve(self, curve: pck.PckCurve, metrics: dict[str, float]) -> None:
-        """Write the per-joint curve to ``curve_file`` (``null`` stands for NaN)."""
+    def curve_content(self, curve: pck.PckCurve, metrics: dict[str, float]) -> dict[str, Any]:
+        """Return what ``curve_file`` says; None stands for NaN."""
         percent = dict(zip(self.joints, curve.per_joint().T, strict=True))
-        content = dict(
+        return dict(
             thresholds=curve.thresholds.tolist(),
             joints={name: [none_if_nan(v) for v in values] for name, values in percent.items()},
             labelled=dict(zip(self.joints, curve.labelled.tolist(), strict=True)),
             metrics={name: none_if_nan(value) for name, value in metrics.items()},
         )
-        path = Path(self.curve_file)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content) + '\n')
 
 
 @METRICS.register_module()
@@ -197,25 +185,14 @@ class PCKhAUC(PckMetric):
     title, joints, upper = 'PCKh', pck.MPII_JOINTS, 0.5
     headline, scored = 'PCKh', pck.MPII_SCORED
 
-    def __init__(
-        self,
-        thr: float = 0.5,
-        curve_file: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
-
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the head sizes that the dataset read from its head-box file."""
-        if 'head_size' not in gt:
-            raise InputError(
-                'PCKhAUC needs head sizes: give the test dataset headbox_file, e.g. '
-                "headbox_file='data/mpii/annotations/mpii_gt_val.mat'; MPII's test "
-                'set has no public labels, take MpiiSubmission for it'
-            )
+        check(
+            'head_size' in gt,
+            "PCKhAUC needs head sizes: set the test dataset's headbox_file, e.g. headbox_file="
+            "'data/mpii/annotations/mpii_gt_val.mat'; MPII's test set has no public labels, use "
+            'MpiiSubmission for it',
+        )
         return to_array(gt['head_size']).reshape(-1).astype(np.float64)
 
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
@@ -242,17 +219,6 @@ class FlicPCK(PckMetric):
 
     title, joints, upper = 'FLIC PCK', pck.FLIC_JOINTS, 0.2
     headline, scored = 'PCK', range(len(pck.FLIC_JOINTS))
-
-    def __init__(
-        self,
-        thr: float = 0.2,
-        curve_file: str | None = None,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        collect_dir: str | None = None,
-    ) -> None:
-        """See the class."""
-        super().__init__(thr, curve_file, collect_device, prefix, collect_dir)
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the true torso lengths, NaN where an end is not labelled."""

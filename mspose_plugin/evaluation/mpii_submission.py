@@ -24,24 +24,22 @@ validation tables, has the head top alone.
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
-from mmengine import fileio
 from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
-from scipy.io import savemat
 
 from mspose_plugin.evaluation import pck
 from mspose_plugin.evaluation.metrics import to_array
+from mspose_plugin.utils.checks import check, refused
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import check_writable_file, read_mat
-from mspose_plugin.utils.matlab import struct_array
+from mspose_plugin.utils.matlab import struct_array, write_mat
 
 RELEASE_HELP = (
     'download mpii_human_pose_v1_u12_2.zip ("Annotations") from '
@@ -100,15 +98,15 @@ class MpiiSubmission(BaseMetric):
             InputError: other data.
         """
         for sample in data_samples:
-            person = sample.get('raw_ann_info')
-            if not isinstance(person, Mapping) or not {'image', 'center', 'scale'} <= person.keys():
-                raise InputError(
-                    'MpiiSubmission needs the persons of ZeroBasedMpiiDataset with '
-                    'test_mode=True, and id and raw_ann_info among the meta_keys of '
-                    'PackPoseInputs'
-                )
+            person: Any = sample.get('raw_ann_info')
+            fits = isinstance(person, Mapping) and {'image', 'center', 'scale'} <= person.keys()
+            check(
+                fits,
+                'MpiiSubmission needs ZeroBasedMpiiDataset with test_mode=True, and id and '
+                'raw_ann_info among the meta_keys of PackPoseInputs',
+            )
             keypoints = to_array(sample['pred_instances']['keypoints'])
-            pck.require_joints(keypoints, pck.MPII_JOINTS, 'MpiiSubmission')
+            pck.check_joints(keypoints, pck.MPII_JOINTS, 'MpiiSubmission')
             self.results.append(
                 dict(
                     id=sample['id'],
@@ -132,8 +130,7 @@ class MpiiSubmission(BaseMetric):
             InputError: nobody was predicted, a person is not in ``release_file``, or the file
                 cannot be written.
         """
-        if not results:
-            raise InputError('MpiiSubmission: there is nobody to predict; is the test set empty?')
+        check(results, 'MpiiSubmission: there is nobody to predict; is the test set empty?')
         people = sorted(results, key=lambda person: person['id'])
         images = copy.deepcopy(self.release) or images_of(people)
         if self.release_file:
@@ -143,15 +140,7 @@ class MpiiSubmission(BaseMetric):
             for rects in images.values()
             for rect in rects
         )
-        stream = io.BytesIO()
-        savemat(stream, dict(pred=to_struct(images)), do_compression=True)
-        try:
-            fileio.put(stream.getvalue(), self.out_file)
-        except OSError as e:
-            raise InputError(
-                f'MpiiSubmission: out_file {self.out_file} cannot be written '
-                f'({e.strerror}); name another one'
-            ) from e
+        write_mat(self.out_file, dict(pred=to_struct(images)))
         logger = MMLogger.get_current_instance()
         logger.info(
             f'{self.out_file}: {len(people)} persons in {len(images)} images, in the order '
@@ -186,7 +175,9 @@ def read_release(path: str) -> dict[str, list[dict]]:
     content = read_mat(
         path, 'RELEASE', "MPII's release (release_file)", RELEASE_HELP, struct_as_record=False
     )
-    try:
+    parts = 'annolist with image names and annorect, img_train or single_person'
+    errors = (AttributeError, IndexError, TypeError, ValueError)
+    with refused(f'{path}: RELEASE lacks {parts}', *errors, remedy=RELEASE_HELP):
         release = content['RELEASE'].item()
         test = np.flatnonzero(release.img_train.ravel() == 0)
         annolist, single = release.annolist.ravel(), release.single_person.ravel()
@@ -197,16 +188,8 @@ def read_release(path: str) -> dict[str, list[dict]]:
             ]
             for i in test
         }
-    except (AttributeError, IndexError, TypeError, ValueError) as e:
-        raise InputError(
-            f'{path}: RELEASE lacks annolist with image names and annorect, img_train '
-            f'or single_person ({e}); {RELEASE_HELP}'
-        ) from e
-    if not images or len(images) != len(test):
-        raise InputError(
-            f'{path}: RELEASE has {len(test)} test images with {len(images)} '
-            f'different names; {RELEASE_HELP}'
-        )
+    counts = f'{len(test)} test images with {len(images)} different names'
+    check(0 < len(images) == len(test), f'{path}: RELEASE has {counts}; {RELEASE_HELP}')
     return images
 
 
@@ -238,11 +221,10 @@ def place_persons(images: dict[str, list[dict]], people: Sequence[dict], path: s
         away = [np.abs(rect['objpos'] - person['center']).max() for rect in rects]
         rect = rects[int(np.argmin(away))] if away and min(away) <= TOLERANCE else None
         if rect is None or 'keypoints' in rect:
-            what = 'belongs to another person already' if rect else 'is not among its test persons'
+            problem = 'belongs to another person already' if rect else 'is not among its persons'
             raise InputError(
-                f'{path}: person {person["id"]} of the annotation file '
-                f'({person["image"]}, center {list(person["center"])}) {what}; '
-                'take the annotation file of MPII\'s test set, mpii_test.json'
+                f'{path}: person {person["id"]} of the annotation file ({person["image"]}, center '
+                f'{list(person["center"])}) {problem}; use mpii_test.json of MPII\'s test set'
             )
         rect['keypoints'] = person['keypoints']
 

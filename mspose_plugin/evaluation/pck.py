@@ -14,11 +14,12 @@ over the bins is the whole curve, so the area under it costs no more than one po
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+from scipy.integrate import trapezoid
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check, check_shapes
 
 MPII_JOINTS = (
     'rank',
@@ -72,7 +73,8 @@ FLIC_GROUPS: Mapping[str, Sequence[int]] = {
 FLIC_TORSO = (0, 7)  # left shoulder, right hip
 
 
-class PckCurve(NamedTuple):
+@dataclass(frozen=True)
+class PckCurve:
     """How many labelled joints lie within each threshold.
 
     Args:
@@ -105,14 +107,13 @@ class PckCurve(NamedTuple):
         return self.per_joint()[:, labelled].mean(axis=1)
 
     def index(self, threshold: float) -> int:
-        """Return the row of a threshold that the curve was computed with."""
+        """Return the row of one of the curve's thresholds."""
         return int(np.flatnonzero(self.thresholds == threshold)[0])
 
     def area(self, values: np.ndarray, upper: float) -> float:
         """Return the trapezoidal mean of ``values`` ``[T]`` over thresholds 0, 0.01 ... upper."""
         grid = np.isin(self.thresholds, threshold_grid(upper))
-        at, values = self.thresholds[grid], values[grid]
-        return float((np.diff(at) * (values[1:] + values[:-1]) / 2).sum() / upper)
+        return float(trapezoid(values[grid], self.thresholds[grid]) / upper)
 
 
 def threshold_grid(upper: float, extra: Sequence[float] = ()) -> np.ndarray:
@@ -141,26 +142,15 @@ def normalized_distances(
     """
     pred, gt = np.asarray(pred, dtype=np.float64), np.asarray(gt, dtype=np.float64)
     visible, norm = np.asarray(visible) > 0, np.asarray(norm, dtype=np.float64)
-    if gt.ndim != 3 or gt.shape[-1] != 2 or pred.shape != gt.shape:
-        raise InputError(
-            'PCK needs predictions and ground truth of one shape [N, K, 2]; '
-            f'got {pred.shape} and {gt.shape}'
-        )
-    if visible.shape != gt.shape[:2] or norm.shape != gt.shape[:1]:
-        raise InputError(
-            f'PCK needs visibility [N, K] and normaliser [N] for {gt.shape[:2]}; '
-            f'got {visible.shape} and {norm.shape}'
-        )
-    if not len(gt):
-        raise InputError('PCK: there is no person to evaluate; is the test set empty?')
+    axes = dict(pred=(pred, 'N K 2'), gt=(gt, 'N K 2'), visible=(visible, 'N K'), norm=(norm, 'N'))
+    check_shapes('PCK', **axes)
+    check(len(gt), 'PCK: there is no person to evaluate; is the test set empty?')
     bad = np.flatnonzero(~(np.isfinite(norm) & (norm > 0)))
-    if len(bad):
-        raise InputError(
-            f'PCK: {len(bad)} person(s) without a positive normaliser (head or torso '
-            f'size), the first is number {bad[0]} with {norm[bad[0]]}'
-        )
-    if not np.isfinite(gt[visible]).all():
-        raise InputError('PCK: a joint that is marked as labelled has no finite position')
+    first = next(iter(bad), 0)
+    size = f'a positive head or torso size; the first is number {first} with {norm[first]}'
+    check(not len(bad), f'PCK: {len(bad)} person(s) without {size}')
+    labelled = np.isfinite(gt[visible]).all()
+    check(labelled, 'PCK: a joint that is marked as labelled has no finite position')
     with np.errstate(invalid='ignore', over='ignore'):
         distances = np.sqrt(((pred - gt) ** 2).sum(axis=-1)) / norm[:, None]
     distances[np.isnan(distances)] = np.inf
@@ -237,7 +227,7 @@ def pckh(
         InputError: as :func:`normalized_distances`, or not 16 joints.
     """
     distances = normalized_distances(pred, gt, visible, head_size)
-    require_joints(distances, MPII_JOINTS, 'PCKh')
+    check_joints(distances, MPII_JOINTS, 'PCKh')
     return pckh_summary(pck_curve(distances, threshold_grid(0.5, (0.1, thr))), thr)
 
 
@@ -273,16 +263,22 @@ def flic_pck(
         InputError: as :func:`normalized_distances`, or not 11 joints.
     """
     gt = np.asarray(gt, dtype=np.float64)
-    require_joints(gt, FLIC_JOINTS, 'FLIC PCK')
+    check_joints(gt, FLIC_JOINTS, 'FLIC PCK')
     norm = np.linalg.norm(gt[:, FLIC_TORSO[0]] - gt[:, FLIC_TORSO[1]], axis=-1)
     distances = normalized_distances(pred, gt, visible, norm)
     return flic_summary(pck_curve(distances, threshold_grid(0.2, (thr,))), thr)
 
 
-def require_joints(array: np.ndarray, names: Sequence[str], what: str) -> None:
-    """Raise :class:`InputError` unless the second axis of ``array`` has one entry per name."""
-    if np.ndim(array) < 2 or np.shape(array)[1] != len(names):
-        raise InputError(
-            f'{what} needs the {len(names)} joints {" ".join(names)}; '
-            f'got keypoints of shape {np.shape(array)}'
-        )
+def check_joints(array: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Refuse arrays ``[N, K, ...]`` with another number of joints K.
+
+    Args:
+        array: positions or distances.
+        names: those of the joints.
+        what: who takes the array, for the message.
+
+    Raises:
+        InputError: another number of joints.
+    """
+    shape, wanted = np.shape(array), f'the {len(names)} joints {" ".join(names)}'
+    check(len(shape) > 1 and shape[1] == len(names), f'{what} needs {wanted}; got shape {shape}')

@@ -198,13 +198,15 @@ class Search:
 
     def _perturbations(self, agreement: float) -> Setting:
         """Add perturbations one by one, until two in a row have not helped."""
-        top, chosen = None, ()
+        top: Setting | None = None
+        chosen: tuple[int, ...] = ()
         while len(chosen) < len(self.recording.perturbations) and (
             top is None or len(chosen) < len(top.chosen) + 2
         ):
             rest = set(range(len(self.recording.perturbations))) - set(chosen)
             step = max((self._fit((*chosen, one), agreement) for one in sorted(rest)), key=_value)
             chosen, top = step.chosen, max(top or step, self._stop_early(step), key=_value)
+        assert top is not None  # there is at least one perturbation
         return top
 
     def _stop_early(self, setting: Setting) -> Setting:

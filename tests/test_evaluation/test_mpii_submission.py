@@ -154,9 +154,9 @@ def test_what_the_benchmark_will_miss_is_said(tmp_path, people):
 @pytest.mark.parametrize(
     'change, message',
     [
-        (dict(image='000000001.jpg'), 'not among its test persons'),  # an image of the training set
-        (dict(image='000000077.jpg'), 'not among its test persons'),
-        (dict(center=[33.0, 40.0]), 'not among its test persons'),
+        (dict(image='000000001.jpg'), 'not among its persons'),  # an image of the training set
+        (dict(image='000000077.jpg'), 'not among its persons'),
+        (dict(center=[33.0, 40.0]), 'not among its persons'),
         (dict(image='000000009.jpg', center=[50.0, 60.0]), 'belongs to another person'),
     ],
 )
@@ -233,4 +233,4 @@ launcher = 'none'
         f"_base_ = '{config}'\ntest_evaluator = dict(_delete_=True, type='PCKhAUC')\n"
     )
     line = tiny_run.run([tiny_run.TEST, tmp_path / 'pckh.py', argv[2]], tmp_path).error
-    assert 'take MpiiSubmission for it' in line
+    assert 'use MpiiSubmission for it' in line
