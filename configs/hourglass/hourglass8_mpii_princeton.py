@@ -1,4 +1,4 @@
-# princeton-vl/pytorch_stacked_hourglass, 8 stacks; weights by tools/convert_checkpoint.py. Fed with
+# princeton-vl/pytorch_stacked_hourglass, 8 stacks; weights by mspose convert. Fed with
 # RGB in [0, 1].
 _base_ = [
     '../_base_/default_runtime.py',

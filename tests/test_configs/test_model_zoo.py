@@ -10,6 +10,7 @@ from mmengine.config import Config
 from tiny_run import REPOSITORY, run
 
 from mspose_plugin.checkpoint.published import URLS
+from mspose_plugin.cli.configs import find_config
 
 CONFIGS = REPOSITORY / 'configs'
 LEAVES = {
@@ -126,6 +127,8 @@ def test_the_readmes_name_files_that_exist():
             assert (readme.parent / target).exists(), (readme, target)
         for path in re.findall(r'(?:configs|tools|docs)/[\w./-]+\.(?:py|md|yml)', text):
             assert (REPOSITORY / path).exists(), (readme, path)
+        for config in re.findall(r'^mspose (?:train|test) ([\w-]+)', text, re.MULTILINE):
+            assert find_config(config)
 
 
 def test_the_example_of_a_part_that_is_replaced(tmp_path):

@@ -1,7 +1,7 @@
 # MLPE, row c of the ablation, as released: ResNeSt-50, feature enhancement, transposed
 # convolutions, k = 3, no lateral skips; images in [0, 1] minus CPN's mean. A config adds sigmas and
 # decoder. checkpoint: ImageNet weights, OpenMMLab's conversion of the official ones;
-# tools/convert_checkpoint.py makes the same of the official or timm's file.
+# mspose convert makes the same of the official or timm's file.
 model = dict(
     type='ConditionalTopdownPoseEstimator',
     data_preprocessor=dict(
