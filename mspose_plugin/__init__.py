@@ -10,7 +10,7 @@ compat.apply()
 
 from mspose_plugin import codecs, datasets, engine, evaluation, models  # noqa: E402
 from mspose_plugin.apis import PosePredictor, PoseResult  # noqa: E402
-from mspose_plugin.checkpoint import hooks, pretrained  # noqa: E402, F401 registered
+from mspose_plugin.checkpoint import hooks, strict_loading  # noqa: E402, F401 registered
 
 __all__ = [
     'PosePredictor',

@@ -9,10 +9,10 @@ or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``too
 ``xtcocotools``     a wheel built for NumPy 1: said in one line
 ``mmcv``            a release that MMPose or mmdet asserts against: said in one line
 ``mmcv._ext``       stand-in on torchvision where only mmcv-lite is there (``utils/mmcv_ops``)
-``torch.load``      checkpoints read by a restricted unpickler (``checkpoint_io``)
+``torch.load``      checkpoints read by PyTorch's ``weights_only`` unpickler (``checkpoint``)
 ``torch.cuda``      distributed runs on a machine without a GPU: gloo, no ``device_ids``
 ``numpy``           drawn keypoints: MMPose calls ``int()`` on an array of one element
-``mmpose.apis``     size of rotated photos, broken inputs, unfitting weights (``inference``)
+``mmpose.apis``     size of rotated photos, broken inputs, strict loading (``inference``)
 ==================  ===============================================================
 
 ``chumpy``, which MMPose requires and never imports, is a matter of installation alone.
@@ -112,9 +112,9 @@ def _provide_mmcv_ops() -> str:
 
 
 def _guard_checkpoints() -> str:
-    from mspose_plugin.checkpoint import loading as checkpoint_io
+    from mspose_plugin.checkpoint import loading
 
-    return checkpoint_io.register()
+    return loading.register()
 
 
 def _allow_cpu_distributed() -> str:

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 
-from mspose_plugin.checkpoint.loading import find_latest_checkpoint
+from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import read_config
 from mspose_plugin.cli.output import track

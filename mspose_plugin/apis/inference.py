@@ -30,7 +30,7 @@ from mmpose.apis.inferencers import base_mmpose_inferencer
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from torch import nn
 
-from mspose_plugin.checkpoint.fitting import load_for_prediction
+from mspose_plugin.checkpoint.strict_loading import load_for_prediction
 from mspose_plugin.datasets.transforms.loading import MAX_BROKEN_RUN, LoadImageChecked, to_bgr
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import backend_of
@@ -55,7 +55,7 @@ def adapt() -> str:
         (BaseMMPoseInferencer, 'preprocess', _skipping_broken),
     ):
         setattr(owner, name, wrap(getattr(owner, name)))
-    return 'upright default boxes, broken inputs skipped, unfitting checkpoints refused'
+    return 'upright default boxes, broken inputs skipped, strict loading of checkpoints'
 
 
 # ---------------------------------------------------------------- size of an image

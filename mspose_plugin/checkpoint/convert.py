@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from mmpose.registry import MODELS
-from torch import Tensor, nn
+from torch import Tensor
 
 from mspose_plugin.checkpoint.layouts import LAYOUTS, State
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 
 @dataclass
@@ -45,11 +45,12 @@ class Converted:
         return dict(meta=meta, state_dict=self.state_dict)
 
 
-def weights_of(checkpoint: Any) -> dict[str, Tensor]:
+def weights_of(checkpoint: Any, name: str = 'the file') -> dict[str, Tensor]:
     """Take the weights out of a checkpoint and the wrappers' names off them.
 
     Args:
         checkpoint: a state dict, or a dict that holds one as ``state_dict``.
+        name: what it is called in the message. Default: ``'the file'``.
 
     Returns:
         The weights; ``module.`` (DataParallel) and ``model.`` (a trainer) are
@@ -58,17 +59,18 @@ def weights_of(checkpoint: Any) -> dict[str, Tensor]:
     Raises:
         InputError: no dict of tensors.
     """
-    state = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, Mapping) else None
-    if not isinstance(state, Mapping) or not state:
-        raise InputError(
-            'the file holds no weights; expected a state dict, or a dict with one as \'state_dict\''
-        )
+    is_dict = isinstance(checkpoint, Mapping)
+    state: Any = checkpoint.get('state_dict', checkpoint) if is_dict else None
+    check(
+        isinstance(state, Mapping) and state,
+        f"{name} holds no weights; expected a state dict, or a dict with one as 'state_dict'",
+    )
     for key, value in state.items():
-        if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise InputError(
-                f'the entry {key!r} of the weights is no tensor but '
-                f'{type(value).__name__}; expected a state dict'
-            )
+        check(
+            isinstance(key, str) and isinstance(value, Tensor),
+            f'{name}: the entry {key!r} of the weights is no tensor but {type(value).__name__}; '
+            'expected a state dict',
+        )
     state = dict(state)
     while first := next(
         (p for p in ('module.', 'model.') if all(k.startswith(p) for k in state)), None
@@ -90,12 +92,12 @@ def detect(state: State) -> str:
         InputError: none of them, or more than one.
     """
     found = [name for name, layout in LAYOUTS.items() if layout.marker in state]
-    if len(found) != 1:
-        raise InputError(
-            f'the weights (first tensor: {next(iter(state))}) have the names of '
-            f'{" and ".join(found) or "no layout that is known"}; there are '
-            f'{", ".join(LAYOUTS)}, see --layout'
-        )
+    check(
+        len(found) == 1,
+        f'the weights (first tensor: {next(iter(state))}) have the names of '
+        f'{" and ".join(found) or "no layout that is known"}; there are {", ".join(LAYOUTS)}, '
+        'see --layout',
+    )
     return found[0]
 
 
@@ -105,7 +107,7 @@ def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
     Args:
         checkpoint: the checkpoint as loaded, see :func:`weights_of`.
         layout: a key of :data:`LAYOUTS`, or ``'auto'`` to tell it from the names.
-            Defaults to ``'auto'``.
+            Default: ``'auto'``.
         **options: what to choose of the backbone, where the layout has a choice
             (``Layout.options``). ``levels`` (Sequence[int]): supervised levels of the hourglass.
             The publications have the finest only, which is the default; the others' predictors
@@ -120,56 +122,46 @@ def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
     """
     state = weights_of(checkpoint)
     name = detect(state) if layout == 'auto' else layout
-    if name not in LAYOUTS:
-        raise InputError(f'layout {name!r} is unknown; there are {", ".join(LAYOUTS)}')
+    check(name in LAYOUTS, f'layout {name!r} is unknown; there are {", ".join(LAYOUTS)}')
     rules = LAYOUTS[name]
-    refused = [option for option in options if option not in rules.options]
-    if refused:
-        raise InputError(
-            f'the layout {name} takes no option {", ".join(refused)}; it takes '
-            f'{", ".join(rules.options) or "none"}'
-        )
+    wrong, known = set(options) - set(rules.options), ', '.join(rules.options) or 'none'
+    check(not wrong, f'the layout {name} takes no option {", ".join(wrong)}; it takes {known}')
+
     result = Converted(name, {**rules.backbone(state), **options})
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)  # the predictors of extra levels
-        model: nn.Module = MODELS.build(result.backbone)
-    target = model.state_dict()
-    filled, unknown, shapes = {}, [], []
-    modules = dict(rules.modules(result.backbone))
+        target: dict[str, Tensor] = MODELS.build(result.backbone).state_dict()
+    ours = dict(rules.modules(result.backbone))  # module names, theirs -> ours
+    theirs = {our: their for their, our in ours.items()}
+    filled: dict[str, Tensor] = {}
+    faults: dict[str, list[str]] = {'unknown': [], 'missing': [], 'of another shape': []}
     for key, value in state.items():
         module, _, kind = key.rpartition('.')
-        ours = f'{modules.get(module)}.{kind}'
-        if ours in target:
-            filled[ours] = value
-            if value.shape != target[ours].shape:
-                shapes.append(f'{key} {tuple(value.shape)} for {ours} {tuple(target[ours].shape)}')
-        elif rules.idle and module in modules and module.endswith(rules.idle):
+        place = f'{ours.get(module)}.{kind}'
+        if place in target:
+            filled[place] = value
+            if value.shape != target[place].shape:
+                shapes = f'{tuple(value.shape)} for {place} {tuple(target[place].shape)}'
+                faults['of another shape'].append(f'{key} {shapes}')
+        elif rules.idle and module in ours and module.endswith(rules.idle):
             result.dropped.append(key)
         else:
-            unknown.append(key)
-    theirs = {ours: source for source, ours in modules.items()}
-    missing = []
-    for ours in target:
-        if ours not in filled:
-            module, _, kind = ours.rpartition('.')
-            (
-                result.new
-                if module not in theirs
-                else result.counters
-                if kind == 'num_batches_tracked'
-                else missing
-            ).append(ours)
-    missing = [f'{theirs[m]}.{kind}' for m, _, kind in (key.rpartition('.') for key in missing)]
-    problems = [
-        f'{len(keys)} tensors {what}: {", ".join(keys)}'
-        for what, keys in (('unknown', unknown), ('missing', missing), ('of another shape', shapes))
-        if keys
-    ]
-    if problems:
-        raise InputError(
-            f'the weights do not fit the layout {name} with {result.backbone}: '
-            f'{"; ".join(problems)}'
-        )
+            faults['unknown'].append(key)
+    for place in target:
+        module, _, kind = place.rpartition('.')
+        if place in filled:
+            continue
+        if module not in theirs:
+            result.new.append(place)
+        elif kind == 'num_batches_tracked':
+            result.counters.append(place)
+        else:
+            faults['missing'].append(f'{theirs[module]}.{kind}')
+    problems = [f'{len(v)} tensors {k}: {", ".join(v)}' for k, v in faults.items() if v]
+    check(
+        not problems,
+        f'the weights do not fit the layout {name} with {result.backbone}: {"; ".join(problems)}',
+    )
     result.state_dict = {
         f'backbone.{key}': filled[key].to(value.dtype) if key in filled else value
         for key, value in target.items()

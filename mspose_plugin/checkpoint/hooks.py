@@ -1,4 +1,4 @@
-"""Checkpoints that survive a kill at any moment, and that fit the model they are loaded into."""
+"""Checkpoints that survive a kill at any moment, and strict loading in mmengine's Runner."""
 
 from __future__ import annotations
 
@@ -13,23 +13,24 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
 
-from mspose_plugin.checkpoint.fitting import (
-    EXTRA_STATE,
-    load_fitting,
-    load_for_prediction,
-    weights_in,
-)
-from mspose_plugin.checkpoint.loading import (
-    AtomicLocalBackend,
-    find_latest_checkpoint,
-    remove_unfinished,
-)
 from mspose_plugin.checkpoint.resume_checks import (
     bare,
     check_resumable,
     non_finite,
     refuse_non_finite,
 )
+from mspose_plugin.checkpoint.saving import (
+    AtomicLocalBackend,
+    find_latest_checkpoint,
+    remove_unfinished,
+)
+from mspose_plugin.checkpoint.strict_loading import (
+    EXTRA_STATE,
+    load_for_prediction,
+    load_strictly,
+    weights_in,
+)
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.together import raise_together
 
@@ -62,6 +63,8 @@ class AtomicCheckpointHook(CheckpointHook):
         InputError: at a save: weights are not finite, or the file cannot be written.
     """
 
+    file_backend: Any
+
     def before_train(self, runner) -> None:
         """Find the folder, and clear it of what a killed run left behind."""
         super().before_train(runner)
@@ -89,14 +92,14 @@ class AtomicCheckpointHook(CheckpointHook):
             checkpoint: what is about to be written, as an epoch's or a best checkpoint.
         """
         broken = next(non_finite(checkpoint['state_dict'], self._ignored), None)
-        if broken:
-            meta = checkpoint['meta']
-            raise InputError(
-                f'training stopped: weights not finite (first {broken}) after epoch '
-                f'{meta["epoch"]}, step {meta["iter"]}, and not saved; lower the learning rate or '
-                'clip gradients (optim_wrapper.clip_grad)'
-                + (f'; the last good checkpoint is {self._written}' if self._written else '')
-            )
+        meta = checkpoint['meta']
+        good = f'; the last good checkpoint is {self._written}' if self._written else ''
+        check(
+            broken is None,
+            f'training stopped: weights not finite (first {broken}) after epoch {meta["epoch"]}, '
+            f'step {meta["iter"]}, and not saved; lower the learning rate or clip gradients '
+            f'(optim_wrapper.clip_grad){good}',
+        )
 
     def _note_outdated(self, runner, path: str) -> None:
         """Plan a removal. Every checkpoint written before it knows of it, for a resumed run."""
@@ -137,11 +140,11 @@ class AtomicCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         unknown = {*(self.save_best and self.key_indicators or ())} - {'auto', *metrics}
-        if unknown:
-            raise InputError(
-                f'checkpoint hook: save_best={", ".join(sorted(unknown))} is not '
-                f'among the metrics {", ".join(metrics)}; name one of those'
-            )
+        check(
+            not unknown,
+            f'checkpoint hook: save_best={", ".join(sorted(unknown))} is not among the metrics '
+            f'{", ".join(metrics)}; name one of those',
+        )
         backend = self.file_backend
         self.file_backend = _LaterRemoval(backend, partial(self._note_outdated, runner))
         try:
@@ -184,12 +187,11 @@ class AtomicCheckpointHook(CheckpointHook):
 
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
-    """Stops a test or a resumed training whose checkpoint belongs to another architecture.
+    """Strict loading for tests and resumed trainings, where mmengine loads what fits.
 
-    mmengine loads what fits and warns about the rest. Training that starts from other weights
-    (``load_from`` without ``resume``) is left to mmengine, except that what modules note beside
-    their weights (``_extra_state``) is dropped: there the config says what the network is. Weights
-    that are not finite are refused in any case.
+    Training that starts from other weights (``load_from`` without ``resume``) is left to mmengine,
+    except that what modules note beside their weights (``_extra_state``) is dropped: there the
+    config says what the network is. Weights that are not finite are refused in any case.
     """
 
     priority = 'LOWEST'
@@ -202,7 +204,7 @@ class CheckpointFitHook(Hook):
             checkpoint: the loaded checkpoint.
 
         Raises:
-            InputError: see :func:`~mspose_plugin.checkpoint.fitting.load_fitting` and
+            InputError: see :func:`~mspose_plugin.checkpoint.strict_loading.load_strictly` and
                 :func:`~mspose_plugin.checkpoint.resume_checks.check_resumable`; or a tensor is not
                 finite.
         """
@@ -219,4 +221,4 @@ class CheckpointFitHook(Hook):
                 del weights[key]
             return
         check_resumable(checkpoint, name, runner)
-        load_fitting(model, weights, name)
+        load_strictly(model, weights, name)

@@ -26,7 +26,7 @@ from typing import Any
 from mmpose.models.backbones import ResNeSt
 from torch import Tensor
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 State = Mapping[str, Tensor]
 Names = Iterator[tuple[str, str]]
@@ -65,9 +65,9 @@ class Layout:
         configs: the project's configs for the published networks. The first fits
             any other of the layout once backbone and data_preprocessor are replaced.
         idle: ending of the modules that are dropped where ours has no counterpart, such as
-            projections of blocks that need none, or a classifier. Defaults to '' (there are none).
+            projections of blocks that need none, or a classifier. Default: '' (there are none).
         options: what may be chosen of the backbone, other than what the
-            tensors' shapes say. Defaults to nothing.
+            tensors' shapes say. Default: nothing.
         notes: what else to know before using the weights.
     """
 
@@ -90,8 +90,7 @@ def _highest(state: State, pattern: str) -> int:
 def _widths(state: State, **keys: str) -> dict[str, int]:
     """First dimension of the named tensors."""
     for key in keys.values():
-        if key not in state:
-            raise InputError(f'weights: tensor {key} is missing; is the file of this layout?')
+        check(key in state, f'weights: tensor {key} is missing; is the file of this layout?')
     return {name: state[key].shape[0] if state[key].ndim else 0 for name, key in keys.items()}
 
 
@@ -156,12 +155,11 @@ def _princeton_modules(cfg: dict[str, Any]) -> Names:
 
 
 def _bearpaw_backbone(state: State) -> dict[str, Any]:
-    if any(re.match(r'hg\.\d+\.hg\.\d+\.\d+\.1\.', key) for key in state):
-        raise InputError(
-            'weights: more than one residual per place (bearpaw -b 2 or more, as '
-            'hg.0.hg.0.0.1 shows); MultiScaleHourglass has one, so only weights '
-            'trained with -b 1 fit'
-        )
+    check(
+        not any(re.match(r'hg\.\d+\.hg\.\d+\.\d+\.1\.', key) for key in state),
+        'weights: more than one residual per place (bearpaw -b 2 or more, as hg.0.hg.0.0.1 shows); '
+        'MultiScaleHourglass has one, so only weights trained with -b 1 fit',
+    )
     return _hourglass(
         state,
         _highest(state, r'hg\.(\d+)\.') + 1,
@@ -184,8 +182,8 @@ def _bearpaw_modules(cfg: dict[str, Any]) -> Names:
         # numbered from the coarsest level, which alone has a fourth block, the bottom
         for level in range(cfg['depth']):
             inner = f'hg.{i}.hg.{cfg["depth"] - 1 - level}'
-            for source, target in enumerate(('skips', 'downs', 'ups')):
-                yield from block(f'{inner}.{source}', f'{ours}.hourglass.{target}.{level}')
+            for k, target in enumerate(('skips', 'downs', 'ups')):
+                yield from block(f'{inner}.{k}', f'{ours}.hourglass.{target}.{level}')
         yield from block(f'hg.{i}.hg.0.3', f'{ours}.hourglass.bottom')
         yield from block(f'res.{i}', f'{ours}.features.0')
         yield f'fc.{i}.0', f'{ours}.features.1'
@@ -199,11 +197,8 @@ def _bearpaw_modules(cfg: dict[str, Any]) -> Names:
 def _resnest_backbone(state: State) -> dict[str, Any]:
     depths = {blocks: depth for depth, (_, blocks) in ResNeSt.arch_settings.items()}
     blocks = tuple(_highest(state, rf'layer{i}\.(\d+)\.') + 1 for i in (1, 2, 3, 4))
-    if blocks not in depths:
-        raise InputError(
-            f'weights: {blocks} blocks make no ResNeSt; there are '
-            f'{", ".join(f"{depth} {blocks}" for blocks, depth in depths.items())}'
-        )
+    known = ', '.join(f'{depth} {blocks}' for blocks, depth in depths.items())
+    check(blocks in depths, f'weights: {blocks} blocks make no ResNeSt; there are {known}')
     return dict(
         type='ResNeSt',
         depth=depths[blocks],

@@ -19,6 +19,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 
 _KINDS = {
@@ -35,7 +36,9 @@ appended."""
 
 def bare(model: nn.Module) -> nn.Module:
     """Return the model without its wrapper for distributed training."""
-    return model.module if is_model_wrapper(model) else model
+    inner = model.module if is_model_wrapper(model) else model
+    assert isinstance(inner, nn.Module)
+    return inner
 
 
 def non_finite(state: Mapping[str, Any], ignored: Collection[str] = ()) -> Iterator[str]:
@@ -43,7 +46,7 @@ def non_finite(state: Mapping[str, Any], ignored: Collection[str] = ()) -> Itera
 
     Args:
         state: tensors by name; what is no tensor is passed over.
-        ignored: names to pass over. Defaults to none.
+        ignored: names to pass over. Default: none.
     """
     for name, value in state.items():
         if (
@@ -61,7 +64,7 @@ def refuse_non_finite(state: Mapping[str, Any], name: str, model: nn.Module | No
         state: weights by name.
         name: what they are called in the message.
         model: before they are loaded; its buffers that are not finite, such
-            as a mask of -inf, need not be. Defaults to None.
+            as a mask of -inf, need not be. Default: None.
 
     Raises:
         InputError: there are some; the message names the first.
@@ -69,11 +72,11 @@ def refuse_non_finite(state: Mapping[str, Any], name: str, model: nn.Module | No
     ignored = set(non_finite(dict(model.named_buffers()))) if model else ()
     state = {str(key).removeprefix('module.'): value for key, value in state.items()}
     broken = list(non_finite(state, ignored))
-    if broken:
-        raise InputError(
-            f'{name}: {len(broken)} tensors are not finite, first {broken[0]}; use a '
-            'checkpoint from before the training diverged'
-        )
+    check(
+        not broken,
+        f'{name}: {len(broken)} tensors are not finite, first {"".join(broken[:1])}; use a '
+        'checkpoint from before the training diverged',
+    )
 
 
 def check_resumable(checkpoint: Mapping, name: str, runner: Runner | None = None) -> None:
@@ -83,24 +86,25 @@ def check_resumable(checkpoint: Mapping, name: str, runner: Runner | None = None
         checkpoint: the loaded checkpoint.
         name: what it is called in messages.
         runner: what it is for, whose optimizer and schedulers it has to suit.
-            Defaults to None, these are not looked at.
+            Default: None, these are not looked at.
 
     Raises:
         InputError: the checkpoint holds weights only, or an entry is missing or of a wrong type;
             the message names it.
     """
-    meta, hub = checkpoint.get('meta'), checkpoint.get('message_hub')
-    if not (isinstance(meta, Mapping) and {'epoch', 'iter'} <= meta.keys() and hub is not None):
-        raise InputError(
-            f'{name} holds weights without the state of a training; resume an '
-            'epoch_*.pth, or start from these weights with --cfg-options '
-            'load_from=CHECKPOINT'
-        )
-    for fault in _faults(checkpoint, meta, hub, runner):
-        raise InputError(
-            f'{name} cannot be resumed: {fault}; resume another checkpoint, or start '
-            'from its weights with --cfg-options load_from=CHECKPOINT'
-        )
+    meta: Any = checkpoint.get('meta')
+    hub = checkpoint.get('message_hub')
+    instead = 'start from its weights with --cfg-options load_from=CHECKPOINT'
+    check(
+        isinstance(meta, Mapping) and {'epoch', 'iter'} <= meta.keys() and hub is not None,
+        f'{name} holds weights without the state of a training; resume an epoch_*.pth, or '
+        f'{instead}',
+    )
+    fault = next(_faults(checkpoint, meta, hub, runner), None)
+    check(
+        fault is None,
+        f'{name} cannot be resumed: {fault}; resume another checkpoint, or {instead}',
+    )
     if runner is not None and 'optimizer' not in checkpoint:
         runner.logger.warning(
             '%s has no optimizer state (best_*.pth never has): momentum and learning rate '
@@ -222,23 +226,19 @@ def check_intact(path: str | Path, work_dir: str | Path | None = None) -> None:
     Args:
         path: an ``epoch_*.pth`` or ``iter_*.pth``.
         work_dir: where to look for an intact one that the message can name.
-            Defaults to None, no other one is read.
+            Default: None, no other one is read.
 
     Raises:
         InputError: it cannot be read or resumed, or its weights are not finite.
     """
-    if work_dir is not None:
-        try:
-            check_intact(path)
-        except InputError as e:
-            other = find_intact_checkpoint(work_dir)
-            if other is None:
-                raise
-            raise InputError(f'{e}; {other} is intact: --resume intact continues from it') from e
-        return
-    checkpoint, name = load_checkpoint_file(path, 'cpu'), f'checkpoint {path}'
-    weights = checkpoint.get('state_dict') if isinstance(checkpoint, Mapping) else None
-    if not isinstance(weights, Mapping):
-        raise InputError(f'{name} holds no state_dict')
-    refuse_non_finite(weights, name)
-    check_resumable(checkpoint, name)
+    try:
+        checkpoint, name = load_checkpoint_file(path, 'cpu'), f'checkpoint {path}'
+        is_dict = isinstance(checkpoint, Mapping)
+        weights: Any = checkpoint.get('state_dict') if is_dict else None
+        check(isinstance(weights, Mapping), f'{name} holds no state_dict')
+        refuse_non_finite(weights, name)
+        check_resumable(checkpoint, name)
+    except InputError as e:
+        other = find_intact_checkpoint(work_dir) if work_dir else None
+        remedy = f'; {other} is intact: --resume intact continues from it' if other else ''
+        raise type(e)(f'{e}{remedy}') from e

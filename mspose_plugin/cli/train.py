@@ -12,8 +12,8 @@ import os.path as osp
 import torch
 from mmengine.config import Config
 
-from mspose_plugin.checkpoint.loading import find_latest_checkpoint
 from mspose_plugin.checkpoint.resume_checks import check_intact, find_intact_checkpoint
+from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import check_data, load_run_config, log_boxes, require
 from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_work_dir

@@ -13,8 +13,8 @@ import sys
 
 from mmengine.logging import MessageHub
 
-from mspose_plugin.checkpoint import loading as checkpoint_io
 from mspose_plugin.evaluation import PCKhAUC
+from mspose_plugin.utils import files
 
 left = int(sys.argv[1])
 FSYNC = os.fsync
@@ -63,7 +63,7 @@ def counted(function):
     return wrapper
 
 
-checkpoint_io.open = lambda path, mode, *args: (
+files.open = lambda path, mode, *args: (
     HalfWritten(path, mode, *args) if 'w' in mode else builtins.open(path, mode, *args)
 )
 for name in ('fsync', 'replace', 'remove', 'unlink'):

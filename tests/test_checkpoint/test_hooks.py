@@ -9,9 +9,10 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from mspose_plugin.checkpoint.fitting import load_fitting
 from mspose_plugin.checkpoint.hooks import AtomicCheckpointHook
-from mspose_plugin.checkpoint.loading import AtomicLocalBackend, load_checkpoint_file
+from mspose_plugin.checkpoint.loading import load_checkpoint_file
+from mspose_plugin.checkpoint.saving import AtomicLocalBackend
+from mspose_plugin.checkpoint.strict_loading import load_strictly
 from mspose_plugin.engine.hooks import ExactResumeHook
 from mspose_plugin.engine.optim_wrappers import AutocastOptimWrapper, autocast_optim_wrapper
 from mspose_plugin.utils.errors import InputError
@@ -112,7 +113,7 @@ def test_fit_is_checked_where_it_matters(train, tmp_path):
     train([1.0], 'fine', load_from=str(weights))  # fine-tuning is left to mmengine
 
 
-def test_load_fitting():
+def test_load_strictly():
     class Renamed(nn.Linear):
         def _load_from_state_dict(self, state_dict, prefix, *args):
             if 'old' in state_dict:
@@ -120,9 +121,9 @@ def test_load_fitting():
             super()._load_from_state_dict(state_dict, prefix, *args)
 
     model, weight = nn.Linear(2, 1, bias=False), torch.full((1, 2), 3.0)
-    load_fitting(model, {'module.weight': weight}, 'x')
+    load_strictly(model, {'module.weight': weight}, 'x')
     assert torch.equal(model.weight, weight)
-    load_fitting(Renamed(2, 1, bias=False), {'old': weight}, 'x')  # the model's own hooks count
+    load_strictly(Renamed(2, 1, bias=False), {'old': weight}, 'x')  # the model's own hooks count
     for state, message in (
         ({}, '1 tensors missing, first weight;'),
         ({'weight': weight, 'a': 1, 'b': 2}, '2 tensors unexpected, first a;'),
@@ -131,7 +132,7 @@ def test_load_fitting():
         ({3: weight}, '1 tensors missing, first weight; 1 tensors unexpected'),
     ):
         with pytest.raises(InputError, match=f'^x does not fit the model: .*{message}'):
-            load_fitting(model, state, 'x')
+            load_strictly(model, state, 'x')
 
 
 def test_autocast_optim_wrapper():
@@ -207,13 +208,13 @@ def test_extra_state_is_taken_over_by_a_resumed_run_alone(train, tmp_path):
     )
     model = Noted(8)
     assert (
-        load_fitting(model, {'layer.weight': torch.ones(1, 2), 'layer.bias': torch.ones(1)}, 'x')
+        load_strictly(model, {'layer.weight': torch.ones(1, 2), 'layer.bias': torch.ones(1)}, 'x')
         == []
     )
     with pytest.raises(
         InputError, match='x does not fit the model: 1 tensors missing, first layer.bias;'
     ):
-        load_fitting(model, {'layer.weight': torch.ones(1, 2)}, 'x')
+        load_strictly(model, {'layer.weight': torch.ones(1, 2)}, 'x')
 
 
 class Poison(Hook):
