@@ -17,6 +17,8 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
 
 COMMANDS = {
+    'predict': 'find people\'s keypoints in images and videos',
+    'models': 'list the models, their weights and figures',
     'train': 'train a model',
     'test': 'evaluate a checkpoint',
     'calibrate': 'find options of conditional testing that pay for a checkpoint',

@@ -17,19 +17,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.structures import PoseDataSample
+from torch import nn
 
 from mspose_plugin.apis.inputs import boxes_of, is_single, sources
+from mspose_plugin.apis.models import find_model
 from mspose_plugin.apis.pose_result import PoseResult, empty_result
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
-from mspose_plugin.utils.checks import check, check_value, numbers
+from mspose_plugin.utils.checks import check, check_choice, check_number, numbers
 from mspose_plugin.utils.errors import InputError
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """BGR image ``[H, W, 3]`` -> boxes ``[N, 5]``: x1, y1, x2, y2 in pixels, score."""
 _THREADS = 2
+_PLAIN, _CONDITIONAL = 'TopdownPoseEstimator', 'ConditionalTopdownPoseEstimator'
 
 
 @dataclass
@@ -41,11 +45,34 @@ class _Image:
     found: list[PoseDataSample] = field(default_factory=list)
 
 
+class _Inferencer(Pose2DInferencer):
+    """MMPose's inferencer with other options of testing."""
+
+    def __init__(self, *args: Any, test_cfg: dict[str, Any], **kwargs: Any) -> None:
+        self._test_cfg = test_cfg
+        super().__init__(*args, **kwargs)
+
+    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
+        data_mode = cfg.get('data_mode', 'topdown')
+        check_choice('data_mode of the model', data_mode, ['topdown'])
+        model = cfg.model
+        model.test_cfg = {**(model.get('test_cfg') or {}), **self._test_cfg}
+        if {'conditional', 'multi_scale'} & set(self._test_cfg):
+            # any top-down network; this estimator reads its options when it is built
+            check_choice('type of the model', model.type, [_PLAIN, _CONDITIONAL])
+            model.type = _CONDITIONAL
+            pipeline = cfg.test_dataloader.dataset.pipeline
+            if not any(step.type == 'KeepOriginalImage' for step in pipeline):
+                pipeline.insert(0, dict(type='KeepOriginalImage'))
+        return super()._init_model(cfg, weights, device)
+
+
 class PosePredictor:
     """Finds people's keypoints in images and videos.
 
     Args:
-        model: a config's path, or a name or alias that MMPose or this package knows.
+        model: a config's path, or a name that this package (``mspose models`` lists them) or MMPose
+            knows.
         weights: a checkpoint's path or address. Default: None, those that belong to the name.
         device: such as ``'cuda:0'``. Default: None, a GPU if there is one.
         detector: where people are looked for: ``'whole_image'`` (the image is one person),
@@ -83,21 +110,18 @@ class PosePredictor:
         compile: bool = False,
         test_cfg: Mapping[str, Any] | None = None,
     ) -> None:
-        check_value(batch_size >= 1, 'batch_size', batch_size, 'a whole number of 1 or more')
-        check_value(0 <= box_score <= 1, 'box_score', box_score, 'a number from 0 to 1')
+        check_number('batch_size', batch_size, 1)
+        check_number('box_score', box_score, 0, 1)
         by_mmdet = isinstance(detector, str) and detector not in ('whole_image', 'torchvision')
-        self.inferencer = Pose2DInferencer(
-            model,
-            weights,
+        self.inferencer = _Inferencer(
+            *find_model(model, weights),
+            test_cfg=dict(test_cfg or {}),
             device=device,
             det_model=detector if by_mmdet else 'whole_image',
             det_weights=detector_weights,
             det_cat_ids=0,
         )
         self.model = self.inferencer.model
-        data_mode = self.inferencer.cfg.get('data_mode', 'topdown')
-        check(data_mode == 'topdown', f'model {model}: works top-down models, not {data_mode} ones')
-        self.model.test_cfg = {**(self.model.test_cfg or {}), **(test_cfg or {})}
         self.batch_size = batch_size
         self.box_score = box_score
         self.device = next(self.model.parameters()).device

@@ -6,16 +6,13 @@ import argparse
 import os
 import os.path as osp
 from collections.abc import Iterator
-from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 
-import mspose_plugin
+from mspose_plugin.apis.models import find_config
 from mspose_plugin.utils.checks import check, check_value, refused
-from mspose_plugin.utils.errors import InputError
 
 DOWNLOADS = {
     'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
@@ -29,53 +26,11 @@ DOWNLOADS = {
 """What to download, by the start of a dataset class's name."""
 
 
-def config_names() -> dict[str, Path]:
-    """Return the project's configs by name, such as ``mlpe/mlpe_resnest50_256x192``.
-
-    They are in ``configs/`` of a checkout and in ``.mim/configs`` of the installed package.
-    """
-    package = Path(mspose_plugin.__file__).parent
-    for folder in (package.parent / 'configs', package / '.mim/configs'):
-        if (folder / 'msspose_hourglass8_mpii.py').is_file():
-            paths = sorted(folder.rglob('*.py'))
-            names = {path.relative_to(folder).with_suffix('').as_posix(): path for path in paths}
-            return {name: path for name, path in names.items() if not name.startswith('_base_')}
-    return {}
-
-
-def find_config(text: str) -> str:
-    """Return the path of a config file.
-
-    Args:
-        text: a path; or a name as in :func:`config_names`, whose folders may be omitted where
-            only one config ends so. ``configs/NAME.py`` works everywhere, as in a checkout.
-
-    Raises:
-        InputError: neither, or several configs; the message has the nearest names.
-    """
-    if osp.isfile(text):
-        return text
-    names = config_names()
-    wanted = (
-        text.removeprefix('configs/').removesuffix('.py') if text.startswith('configs/') else text
-    )
-    found = [wanted] if wanted in names else [n for n in names if n.endswith(f'/{wanted}')]
-    if len(found) == 1:
-        return str(names[found[0]])
-    check(not found, f'config {text}: there are several of this name: {", ".join(found)}')
-    stems = {path.stem: name for name, path in names.items()}
-    wanted = osp.splitext(wanted)[0]
-    near = get_close_matches(wanted, names)
-    near += [stems[stem] for stem in get_close_matches(osp.basename(wanted), stems)]
-    hint = f'the nearest are {", ".join(dict.fromkeys(near))}' if near else 'none is similar'
-    raise InputError(f'config {text}: no such file, and no config of the project; {hint}')
-
-
 def read_config(text: str) -> Config:
     """Read a config file.
 
     Args:
-        text: its path or name, see :func:`find_config`.
+        text: its path or name, see :func:`~mspose_plugin.apis.models.find_config`.
 
     Raises:
         InputError: it does not exist or cannot be read.

@@ -21,11 +21,12 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 
+from mspose_plugin.apis.models import find_config
 from mspose_plugin.checkpoint.convert import Converted, convert
 from mspose_plugin.checkpoint.layouts import LAYOUTS
 from mspose_plugin.checkpoint.published import SCHEME, URLS, url_of
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.configs import find_config, read_config
+from mspose_plugin.cli.configs import read_config
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import backend_of

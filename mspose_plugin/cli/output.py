@@ -13,30 +13,32 @@ T = TypeVar('T')
 WIDTH = 1000  # of what is printed: a terminal wraps lines by itself
 
 
-def show_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; all columns but the first are aligned on the right.
+def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], words: int = 1) -> None:
+    """Print a table.
 
     Args:
         header: names of the columns.
         rows: cells, one for each column.
+        words: number of columns, from the first, that are aligned on the left; the rest, numbers,
+            on the right. Defaults to 1.
     """
     table = Table(box=None, header_style='bold', pad_edge=False, padding=(0, 2, 0, 0))
     for i, name in enumerate(header):
-        table.add_column(name, justify='right' if i else 'left')
+        table.add_column(name, justify='left' if i < words else 'right')
     for row in rows:
         table.add_row(*row)
     Console(width=WIDTH, markup=False, highlight=False, emoji=False).print(table)
 
 
 def track(
-    items: Iterable[T], what: str, total: int, size: Callable[[T], int] = lambda item: 1
+    items: Iterable[T], what: str, total: int | None, size: Callable[[T], int] = lambda item: 1
 ) -> Iterator[T]:
     """Pass items on; on a terminal, show a bar with the number done and the time remaining.
 
     Args:
         items: any.
         what: is counted, e.g. ``'images'``.
-        total: sum of the items' sizes.
+        total: sum of the items' sizes, None where it is not known before.
         size: how much an item counts. Defaults to 1 each.
     """
     console = Console(stderr=True)

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 import mspose_plugin
-from mspose_plugin.cli import configs
-from mspose_plugin.cli.configs import config_names, find_config, load_config
+from mspose_plugin.apis.models import config_names, find_config
+from mspose_plugin.cli.configs import load_config
 from mspose_plugin.utils.errors import InputError
 
 
@@ -70,6 +70,6 @@ def test_the_installed_package_carries_them(tmp_path, monkeypatch, repository):
     assert path == str(package / '.mim/configs/msspose_hourglass8_mpii.py')
     assert load_config('configs/msspose_hourglass8_mpii.py').model.backbone.num_stacks == 8
     shutil.rmtree(package / '.mim')
-    assert configs.config_names() == {}
+    assert config_names() == {}
     with pytest.raises(InputError, match='no such file'):
         find_config('msspose_hourglass8_mpii')

@@ -1,0 +1,82 @@
+"""Videos: frames per second of one, and frames written to one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+import cv2
+import numpy as np
+
+from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import TEMPORARY
+
+
+def frame_rate(path: str) -> tuple[float, int | None]:
+    """Return a video's frames per second and their number.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        Frames per second, 25 where the file does not say; number of frames, None likewise.
+    """
+    capture = cv2.VideoCapture(path)
+    rate, count = capture.get(cv2.CAP_PROP_FPS), int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    capture.release()
+    return rate if 0 < rate < 1000 else 25.0, count if count > 0 else None
+
+
+class VideoWriter:
+    """Write frames to an MP4 file (MPEG-4), which exists once it is complete.
+
+    Args:
+        path: the file; its folder is made. An existing file is replaced.
+        rate: frames per second.
+
+    Example:
+        >>> with VideoWriter('out.mp4', 25) as video:  # doctest: +SKIP
+        ...     video.write(frame)
+    """
+
+    def __init__(self, path: str, rate: float) -> None:
+        self.path, self.rate = Path(path), rate
+        name = TEMPORARY.format(name=self.path.stem, pid=os.getpid())
+        self._temporary = self.path.with_name(name + '.mp4')  # OpenCV goes by the ending
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def write(self, frame: np.ndarray) -> None:
+        """Append a frame.
+
+        Args:
+            frame: ``[H, W, 3]``, uint8, BGR; all of the first one's size.
+
+        Raises:
+            InputError: OpenCV cannot write such a file.
+        """
+        if self._writer is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._size = frame.shape[1], frame.shape[0]
+            codec = cv2.VideoWriter.fourcc(*'mp4v')
+            self._writer = cv2.VideoWriter(str(self._temporary), codec, self.rate, self._size)
+            check(self._writer.isOpened(), f'{self.path}: OpenCV cannot write MPEG-4 here')
+        self._writer.write(frame)
+
+    def __enter__(self) -> VideoWriter:
+        """Return the writer."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Complete the file, or remove it where an error came."""
+        if self._writer is not None:
+            self._writer.release()
+            if kind is None:
+                os.replace(self._temporary, self.path)
+        self._temporary.unlink(missing_ok=True)
