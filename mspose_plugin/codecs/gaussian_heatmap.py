@@ -14,7 +14,7 @@ from mmpose.codecs.utils.post_processing import get_heatmap_maximum
 from mmpose.codecs.utils.refinement import refine_keypoints_dark
 from mmpose.registry import KEYPOINT_CODECS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_choice, check_value
 
 _QUARTER = np.float32(0.25)
 
@@ -74,17 +74,10 @@ class GaussianHeatmap(BaseKeypointCodec):
         unbiased: bool = False,
     ) -> None:
         super().__init__()
-        if refine not in (None, *_REFINEMENTS):
-            raise InputError(
-                f'GaussianHeatmap: refine is {refine!r}; expected None, '
-                f'{", ".join(map(repr, _REFINEMENTS))}'
-            )
-        blurs = refine in ('second_peak', 'dark')
-        if blurs and (blur_kernel_size < 3 or blur_kernel_size % 2 == 0):
-            raise InputError(
-                f'GaussianHeatmap: refine={refine!r} needs an odd blur_kernel_size of '
-                f'3 or more, not {blur_kernel_size}'
-            )
+        check_choice('GaussianHeatmap: refine', refine, (None, *_REFINEMENTS))
+        fits = refine in (None, 'quarter') or blur_kernel_size > 2 and blur_kernel_size % 2
+        known = f'an odd number of 3 or more with refine={refine!r}'
+        check_value(fits, 'GaussianHeatmap: blur_kernel_size', blur_kernel_size, known)
         self.input_size = input_size
         self.heatmap_size = heatmap_size
         self.sigma = sigma
@@ -201,7 +194,7 @@ def _second_peak(
     step = second - first
     length = np.linalg.norm(step, axis=-1, keepdims=True)
     cells = first - border + _QUARTER * step / np.maximum(length, 1)
-    cells = np.clip(cells, 0, np.float32([width - 1, height - 1]))
+    cells = np.clip(cells, 0, np.array([width - 1, height - 1], np.float32))
     x, y = np.rint(cells).astype(int).T
     return cells, heatmaps[np.arange(count), y, x]
 

@@ -2,7 +2,7 @@
 
 Ke et al. (ECCV 2018, §4.1) take tau_c and tau_s from the validation set and do not say how. The
 search here is this project's. It replays trials that were recorded once, with the very code that
-testing runs (:meth:`ConditionalTesting.run`), on one half of the images:
+testing runs (:func:`retry_and_fuse`), on one half of the images:
 
 1. Perturbations are taken one by one, each time the one that helps most, for several agreements.
 2. For each such list tau_c is chosen so that the least confident 0.5 ... 50 % of each keypoint are
@@ -25,7 +25,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array
 
-from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting, Outcome
+from mspose_plugin.models.pose_estimators.conditional_options import ConditionalOptions
+from mspose_plugin.models.pose_estimators.conditional_topdown import (
+    Outcome,
+    below,
+    retry_and_fuse,
+)
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 AGREEMENTS = (0.0, 0.02, 0.05, 0.1)
@@ -85,16 +90,14 @@ class Recording:
         yield from (self.part(first), self.part(~first))
 
     def replay(self, chosen: Sequence[int], **options: Any) -> Outcome:
-        """Test conditionally with the perturbations ``chosen``; see :class:`ConditionalTesting`."""
-        cfg, at = (
-            ConditionalTesting(perturbations=self.perturbations[list(chosen)], **options),
-            1 + np.asarray(chosen, int),
-        )
-        return cfg.run(
+        """Test conditionally with the perturbations ``chosen``; see :class:`ConditionalOptions`."""
+        at = 1 + np.asarray(chosen, int)
+        return retry_and_fuse(
             self.keypoints[0],
             self.scores[0],
             self.sides,
             self._made[:, at - 1],
+            ConditionalOptions(perturbations=self.perturbations[list(chosen)], **options),
             lambda who, which: (self.keypoints[at[which], who], self.scores[at[which], who]),
         )
 
@@ -150,7 +153,7 @@ class Setting(NamedTuple):
 
     Args:
         chosen: indices of the perturbations, in order.
-        options: the other options of :class:`ConditionalTesting`.
+        options: the other options of :class:`ConditionalOptions`.
         value: gain per extra pass (or gain) that is certain. Where none is: how far the gain is
             from it, in points, not positive.
     """
@@ -183,7 +186,7 @@ class Search:
                 levels = np.quantile(scores[counts, k], SHARES, method='midpoint')
                 self.levels[k, 1:] = [max(float(f'{level:.6g}'), 0.0) for level in levels]
         self.below = np.stack(  # [N, L, K]
-            [ConditionalTesting(level).below(scores) for level in self.levels.T], axis=1
+            [below(scores, level) for level in self.levels.T], axis=1
         )
 
     def best(self) -> Setting:

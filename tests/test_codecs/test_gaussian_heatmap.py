@@ -286,10 +286,13 @@ def test_which_offset_needs_no_shift_in_a_flip_test(offset, shift, off):
     [
         (
             dict(refine='third'),
-            "refine is 'third'; expected None, 'quarter', 'second_peak', 'dark'",
+            "refine='third': expected one of None, 'quarter', 'second_peak', 'dark'",
         ),
-        (dict(refine='dark'), "refine='dark' needs an odd blur_kernel_size of 3 or more, not 0"),
-        (dict(refine='second_peak', blur_kernel_size=20), 'odd blur_kernel_size'),
+        (
+            dict(refine='dark'),
+            "size=0: expected an odd number of 3 or more with refine='dark'",
+        ),
+        (dict(refine='second_peak', blur_kernel_size=20), 'blur_kernel_size=20: expected an odd'),
     ],
 )
 def test_arguments(options, words):

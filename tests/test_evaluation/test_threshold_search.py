@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mspose_plugin.evaluation.threshold_search import CERTAINTY, Recording, Search
-from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
+from mspose_plugin.models.pose_estimators.conditional_options import ConditionalOptions
+from mspose_plugin.models.pose_estimators.conditional_topdown import retry_and_fuse
 
 TABLE = np.array([(-0.1, 0, 1), (0.1, 0, 1), (0, -0.1, 1), (0, 0, 1.2)])
 NAMES = ('sides', 'images', 'truth', 'norms', 'weights')
@@ -60,15 +61,16 @@ def record(
 
 def gain(recording, setting):
     """Return gain in points and extra passes a person, one person at a time."""
-    cfg = ConditionalTesting(perturbations=TABLE[list(setting.chosen)], **setting.options)
+    cfg = ConditionalOptions(perturbations=TABLE[list(setting.chosen)], **setting.options)
     found = again = passes = 0.0
     for n in range(len(recording.sides)):
         keypoints, scores = recording.keypoints[:, n], recording.scores[:, n]
-        out = cfg.run(
+        out = retry_and_fuse(
             keypoints[None, 0],
             scores[None, 0],
             recording.sides[[n]],
             np.ones((1, len(cfg.perturbations)), bool),
+            cfg,
             lambda who, which: tuple(
                 part[1 + np.array(setting.chosen)[which]]
                 for part in (keypoints, scores)  # noqa: B023

@@ -11,7 +11,7 @@ from mmpose.registry import METRICS, MODELS
 
 from mspose_plugin.datasets.samplers import RandomPersons
 from mspose_plugin.evaluation.metrics import FlicPCK
-from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
+from mspose_plugin.models.pose_estimators.conditional_options import ConditionalOptions
 from mspose_plugin.utils.errors import InputError
 
 TOOL = str(tiny_run.REPOSITORY / 'tools/calibrate_thresholds.py')
@@ -180,7 +180,7 @@ def test_accuracy_is_the_data_sets_own(tmp_path, num_keypoints, measure, headlin
         }
     )
     assert content['keypoints'][1] == 'k1' and content['config'] == 'c' and content['seed'] == 0
-    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(tmp_path / 'deep/t.json')))
+    cfg = ConditionalOptions.from_cfg(dict(thresholds=str(tmp_path / 'deep/t.json')))
     assert np.array_equal(cfg.thresholds, thresholds)
     assert np.array_equal(cfg.perturbations, [TABLE[1]])
 
@@ -201,7 +201,7 @@ def test_thresholds_are_zero_where_trying_again_does_not_pay(tmp_path, num_keypo
         assert part['plain'] == part['conditional'] and part['gain_per_extra_pass'] is None
     assert content['rejected']['search']['persons'] == 60
     assert metrics['calibration/gain'] == metrics['calibration/retried'] == 0
-    assert not ConditionalTesting.from_cfg(
+    assert not ConditionalOptions.from_cfg(
         dict(thresholds=str(tmp_path / 'deep/t.json'))
     ).thresholds.any()
 

@@ -24,6 +24,7 @@ from torch.utils.checkpoint import checkpoint
 
 from mspose_plugin.models.layers import HourglassOutput, HourglassStack, Residual
 from mspose_plugin.utils.checks import check_choice, check_number, check_value
+from mspose_plugin.utils.errors import InputError
 
 _WIDTHS = 'an even width (a residual works on half of it), and three in the stem, two of them even'
 
@@ -43,6 +44,13 @@ def _statistics_kept(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, (momentum, count) in norms.items():
             norm.momentum, norm.num_batches_tracked = momentum, count
+
+
+def _recomputed(stack: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
+    """Run a stack without keeping its activations for the backward pass."""
+    return checkpoint(
+        stack, x, use_reentrant=False, context_fn=lambda: (nullcontext(), _statistics_kept(stack))
+    )
 
 
 @MODELS.register_module()
@@ -145,29 +153,19 @@ class MultiScaleHourglass(BaseModule):
         Raises:
             InputError: an input size that the network cannot halve often enough.
         """
-        size = tuple(x.shape[:1:-1])
-        fits = not any(n % self.divisor for n in size)
-        check_value(fits, 'codec.input_size', size, f'multiples of {self.divisor}')
+        size, n = tuple(x.shape[:1:-1]), self.divisor
+        if size[0] % n or size[1] % n:
+            raise InputError(f'codec.input_size={size}: expected multiples of {n}')
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
         image, x = x, self.stem(x)
         stem, outputs = x, []
+        recompute = self.with_cp and torch.is_grad_enabled()
         for i, stack in enumerate(self.stacks):
-            features, *heatmaps = self._run(stack, x)
+            features, *heatmaps = _recomputed(stack, x) if recompute else stack(x)
             outputs.append(tuple(heatmaps))
             if i < len(self.merge_features):
                 x = x + self.merge_features[i](features) + self.merge_heatmaps[i](heatmaps[-1])
         if self.context is None:
             return tuple(outputs)
         return HourglassOutput(tuple(outputs), stem if self.context == 'stem' else image)
-
-    def _run(self, stack: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
-        """Run a stack, with ``with_cp`` so that its activations are computed again."""
-        if not self.with_cp or not torch.is_grad_enabled():
-            return stack(x)
-        return checkpoint(
-            stack,
-            x,
-            use_reentrant=False,
-            context_fn=lambda: (nullcontext(), _statistics_kept(stack)),
-        )

@@ -12,7 +12,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from mspose_plugin.utils.checks import check_value
+from mspose_plugin.utils.errors import InputError
 
 
 def heatmap_accuracy(
@@ -98,7 +98,7 @@ class BaseHeatmapHead(BaseHead):
         test_cfg = test_cfg or {}
         flip_indices = batch_data_samples[0].metainfo.get('flip_indices')
         views = feats if test_cfg.get('flip_test', False) else [feats]
-        maps, *mirrored = (self.predict_heatmaps(view) for view in views)
+        maps, *mirrored = map(self.predict_heatmaps, views)
         size = getattr(self.decoder, 'heatmap_size', None)
         self._check_fit(maps['heatmaps'], flip_indices and len(flip_indices), size)
         if mirrored:
@@ -143,7 +143,9 @@ class BaseHeatmapHead(BaseHead):
     ) -> None:
         """Refuse heatmaps of another number or size (width, height) than expected, if any is."""
         number, found = heatmaps.shape[1], tuple(heatmaps.shape[:1:-1])
-        known = f'{keypoints}, as in the data'
-        check_value(keypoints in (None, number), self.keypoints_set_in, number, known)
-        size = found if size is None else tuple(size)
-        check_value(size == found, 'codec.heatmap_size', size, f'{found}, as the network predicts')
+        if keypoints not in (None, number):
+            known = f'{keypoints}, as in the data'
+            raise InputError(f'{self.keypoints_set_in}={number}: expected {known}')
+        if size is not None and tuple(size) != found:
+            known = f'{found}, as the network predicts'
+            raise InputError(f'codec.heatmap_size={tuple(size)}: expected {known}')

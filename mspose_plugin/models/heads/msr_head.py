@@ -106,7 +106,6 @@ class MSRHead(MSSHead):
         stacks, context = super().forward(feats), getattr(feats, 'context', None)
         if not self.refine:
             return stacks
-        self._check_backbone(stacks, context)
         height, width = size = stacks[-1][-1].shape[-2:]
         inputs = [
             h if h.shape[-2:] == size else F.interpolate(h, size)
@@ -116,8 +115,10 @@ class MSRHead(MSSHead):
         if context is not None and self.context_channels:
             same = context.shape[-2:] == size
             inputs.append(context if same else F.adaptive_avg_pool2d(context, (height, width)))
-        projected = self.regression['project'](torch.cat(inputs, 1))
-        _, *refined = self.regression['stack'](projected)
+        read = torch.cat(inputs, 1)
+        if read.shape[1] != self.regression['project'].in_channels:
+            self._check_backbone(stacks, context)
+        _, *refined = self.regression['stack'](self.regression['project'](read))
         return (*stacks, tuple(refined))
 
     def _check_backbone(self, stacks: Heatmaps, context: Tensor | None) -> None:

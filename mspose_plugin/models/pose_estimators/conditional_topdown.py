@@ -1,27 +1,41 @@
-"""Conditional testing and multi-scale testing for any top-down heatmap model.
+"""Conditional testing and multi-scale testing for any top-down heatmap model: crop, predict, fuse.
 
 Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
-§4.1 and §4.3. ``conditional`` and ``multi_scale`` say what of them is the paper's.
+§4.1: a keypoint whose confidence is below tau_c is estimated again with the person's location
+perturbed, the trials whose score is above tau_s are fused, and both thresholds come from the
+validation set. The paper adds that this may reduce accuracy. How trials are fused it does not say:
+:func:`fuse` is ours, as are perturbed scales. Six-scale testing is that of the paper's hourglass
+baseline (§4.3); see ``multi_scale.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from mmpose.codecs import UDPHeatmap
+from mmpose.datasets.transforms import TopdownAffine
 from mmpose.models.pose_estimators import TopdownPoseEstimator
 from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from mspose_plugin.datasets.transforms import LoadImageChecked
-from mspose_plugin.models.pose_estimators.conditional import ConditionalTesting
-from mspose_plugin.models.pose_estimators.multi_scale import HeatmapMean, scales_from_cfg
-from mspose_plugin.models.pose_estimators.recrop import FIELD, Box, Recropper
+from mspose_plugin.datasets.transforms import BorderedTopdownAffine, LoadImageChecked
+from mspose_plugin.datasets.transforms.original_image import FIELD
+from mspose_plugin.models.pose_estimators.conditional_options import (
+    REMEDY,
+    WHERE,
+    ConditionalOptions,
+)
+from mspose_plugin.models.pose_estimators.multi_scale import average, scales_from_cfg
+from mspose_plugin.models.pose_estimators.recrop import UNCHANGED, Recropper
+from mspose_plugin.utils.checks import check_value
 from mspose_plugin.utils.errors import InputError
+
+Estimate = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @MODELS.register_module()
@@ -35,7 +49,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
 
     ``test_cfg`` takes, beside MMPose's entries:
 
-    - ``conditional`` (dict): see :class:`ConditionalTesting`. Default: None.
+    - ``conditional`` (dict): see :class:`ConditionalOptions`. Default: None.
     - ``output_trials`` (bool): predictions also carry ``trial_keypoints`` ``[1, 1 + P, K, D]`` and
       ``trial_scores`` ``[1, 1 + P, K]``, the first estimate and every perturbation's, NaN for
       trials that were not made; calibration records them. Default: False.
@@ -64,26 +78,18 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         super().__init__(*args, **kwargs)
         conditional, scales = (self.test_cfg.get(k) for k in ('conditional', 'multi_scale'))
         off = (None, False)
-        self.conditional = None if conditional in off else ConditionalTesting.from_cfg(conditional)
+        self.conditional = None if conditional in off else ConditionalOptions.from_cfg(conditional)
         self.scales = (1.0,) if scales in off else scales_from_cfg(scales)
-        if not self.with_head or (self.conditional is None and self.scales == (1.0,)):
-            return
-        decoder = getattr(self.head, 'decoder', None)
-        if self.scales != (1.0,) and (
-            not hasattr(decoder, 'heatmap_size')
-            or getattr(decoder, 'heatmap_type', '') == 'combined'
-        ):
-            raise InputError(
-                'test_cfg.multi_scale averages heatmaps, which the head\'s decoder '
-                f'{type(decoder).__name__} does not decode; omit it'
-            )
+        decoder = getattr(self.head, 'decoder', None) if self.with_head else None
+        heatmaps = hasattr(decoder, 'heatmap_size')
+        heatmaps &= getattr(decoder, 'heatmap_type', '') != 'combined'
+        known = f'None: the decoder, {type(decoder).__name__}, does not decode plain heatmaps'
+        check_value(heatmaps or self.scales == (1.0,), 'test_cfg.multi_scale', scales, known)
         self._loader = LoadImageChecked(**self.test_cfg.get('image_loader') or {})
         use_udp = self.test_cfg.get('use_udp')
         self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
 
-    def predict(
-        self, inputs: Tensor, data_samples: Sequence[PoseDataSample]
-    ) -> list[PoseDataSample]:
+    def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
         """Predict keypoints, with further looks at the images where ``test_cfg`` says so.
 
         Args:
@@ -101,77 +107,52 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         if self.conditional is None and self.scales == (1.0,):
             results = super().predict(inputs, data_samples)
         else:
-            results = self._look_again(inputs, data_samples)
+            results = self._crop_and_predict(inputs, data_samples)
         for sample in results:
             sample.gt_instances.pop(FIELD, None)
         return results
 
-    def _look_again(
-        self, inputs: Tensor, data_samples: list[PoseDataSample]
+    def _crop_and_predict(
+        self, inputs: Tensor, samples: list[PoseDataSample]
     ) -> list[PoseDataSample]:
-        crops = Recropper(
-            inputs,
-            data_samples,
-            self.data_preprocessor,
-            self._use_udp,
-            self._loader,
-            self.test_cfg.get('border', (0.0, 0.0, 0.0)),
+        """Predict once; where ``conditional`` says so, crop and predict again, and fuse."""
+        width, height = samples[0].metainfo['input_size']
+        size, border = (int(width), int(height)), self.test_cfg.get('border')
+        affine = TopdownAffine(size, self._use_udp)
+        if border is not None:
+            affine = BorderedTopdownAffine(size, self._use_udp, border)
+        crops = Recropper(inputs, samples, self.data_preprocessor, affine, self._loader)
+        persons = np.arange(len(samples))
+        results = self._estimate(
+            inputs, samples, crops, persons, np.tile(UNCHANGED, (len(samples), 1))
         )
-        results = self._estimate(inputs, data_samples, crops.boxes, crops)
-        trials = [0] * len(results) if self.conditional is None else self._try_again(results, crops)
+        trials = np.zeros(len(samples), int)
+        if self.conditional is not None:
+            trials = self._retry(results, crops, self.conditional)
         passes = len(self.scales) * (2 if self.test_cfg.get('flip_test') else 1)
         for sample, count in zip(results, trials):
             sample.pred_instances.num_trials = np.asarray([count])
             sample.pred_instances.num_passes = np.asarray([(1 + count) * passes])
         return results
 
-    def _estimate(
-        self, inputs: Tensor, samples: list[PoseDataSample], boxes: Sequence[Box], crops: Recropper
-    ) -> list[PoseDataSample]:
-        """Predict from ``inputs``, the crops of ``boxes``, and their other scales."""
-        if self.scales == (1.0,):
-            return super().predict(inputs, samples)
-        mean = HeatmapMean(0.5 if self._use_udp else getattr(self.head.decoder, 'cell_offset', 0.0))
-        for scale in self.scales:
-            scaled = (
-                inputs
-                if scale == 1
-                else crops.crop([box.perturbed(0, 0, scale) for box in boxes])[0]
-            )
-            mean.add(self._heatmaps(scaled, samples), scale)
-        heatmaps = mean.result()
-        maps = None
-        if self.test_cfg.get('output_heatmaps'):
-            maps = [PixelData(heatmaps=h) for h in heatmaps.detach()]
-        return self.add_pred_to_datasample(self.head.decode(heatmaps), maps, samples)
-
-    def _heatmaps(self, inputs: Tensor, samples: list[PoseDataSample]) -> Tensor:
-        """Return the head's heatmaps ``[B, K, H, W]``, averaged with the mirror image's."""
-        feats = self.extract_feat(inputs)
-        if self.test_cfg.get('flip_test'):
-            feats = [feats, self.extract_feat(inputs.flip(-1))]
-        preds = self.head.predict(
-            feats, samples, test_cfg={**self.test_cfg, 'output_heatmaps': True}
-        )
-        if not isinstance(preds, tuple):
-            raise InputError(f'test_cfg.multi_scale: {type(self.head).__name__} gives no heatmaps')
-        return torch.stack([field.heatmaps for field in preds[1]])
-
-    def _try_again(self, results: list[PoseDataSample], crops: Recropper) -> np.ndarray:
-        """Try again and fuse where ``conditional`` says so; return each person's trials."""
-        cfg, size = self.conditional, self.conditional.batch_size or len(results)
+    def _retry(
+        self, results: list[PoseDataSample], crops: Recropper, options: ConditionalOptions
+    ) -> np.ndarray:
+        """Put fused keypoints into ``results``; return each person's number of trials."""
+        size = options.batch_size or len(results)
 
         def estimate(who: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            boxes = [crops.boxes[i].perturbed(*cfg.perturbations[p]) for i, p in zip(who, which)]
-            trials = []
-            for at in range(0, len(boxes), size):
-                chunk = boxes[at : at + size]
-                trials += self._estimate(*crops.crop(chunk), chunk, crops)
+            trials: list[PoseDataSample] = []
+            for first in range(0, len(who), size):
+                at = slice(first, first + size)
+                chunk = who[at], options.perturbations[which[at]]
+                trials += self._estimate(*crops.crop(*chunk), crops, *chunk)
             return _predictions(trials)
 
-        sides = np.array([box.scale.max() for box in crops.boxes])
-        out = cfg.run(*_predictions(results), sides, crops.see_image(cfg.perturbations), estimate)
-        for i, pred in enumerate(sample.pred_instances for sample in results):
+        sides, possible = crops.scales.max(axis=1), crops.see_image(options.perturbations)
+        out = retry_and_fuse(*_predictions(results), sides, possible, options, estimate)
+        for i, sample in enumerate(results):
+            pred = sample.pred_instances
             follows = np.array_equal(pred.keypoints_visible, pred.keypoint_scores, equal_nan=True)
             pred.keypoints, pred.keypoint_scores = out.keypoints[i, None], out.scores[i, None]
             if follows:  # as MMPose sets it where the codec predicts no visibility
@@ -181,11 +162,167 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
                 pred.trial_scores = out.trial_scores[None, :, i]
         return out.trials
 
+    def _estimate(
+        self,
+        inputs: Tensor,
+        samples: list[PoseDataSample],
+        crops: Recropper,
+        who: np.ndarray,
+        perturbations: np.ndarray,
+    ) -> list[PoseDataSample]:
+        """Predict from ``inputs``, crops of perturbed boxes, and from the crops' other scales."""
+        if self.scales == (1.0,):
+            return super().predict(inputs, samples)
+        heatmaps = {}
+        for scale in self.scales:
+            other = scale != 1
+            scaled = crops.crop(who, perturbations * [1, 1, scale])[0] if other else inputs
+            heatmaps[scale] = self._heatmaps(scaled, samples)
+        offset = 0.5 if self._use_udp else getattr(self.head.decoder, 'cell_offset', 0.0)
+        mean = average(heatmaps, offset)
+        maps = None
+        if self.test_cfg.get('output_heatmaps'):
+            maps = [PixelData(heatmaps=h) for h in mean.detach()]
+        return self.add_pred_to_datasample(self.head.decode(mean), maps, samples)
+
+    def _heatmaps(self, inputs: Tensor, samples: list[PoseDataSample]) -> Tensor:
+        """Return the head's heatmaps ``[B, K, H, W]``, averaged with the mirror image's."""
+        feats = self.extract_feat(inputs)
+        if self.test_cfg.get('flip_test'):
+            feats = [feats, self.extract_feat(inputs.flip(-1))]
+        test_cfg = {**self.test_cfg, 'output_heatmaps': True}
+        preds = self.head.predict(feats, samples, test_cfg=test_cfg)
+        if not isinstance(preds, tuple):
+            name = type(self.head).__name__
+            raise InputError(f'test_cfg.multi_scale: {name} gives no heatmaps; omit it')
+        return torch.stack([field.heatmaps for field in preds[1]])
+
 
 def _predictions(samples: Sequence[PoseDataSample]) -> tuple[np.ndarray, np.ndarray]:
     """Return keypoints ``[n, K, D]`` and scores ``[n, K]``."""
-    preds = [sample.pred_instances for sample in samples]
-    return (
-        np.concatenate([pred.keypoints for pred in preds]),
-        np.concatenate([pred.keypoint_scores for pred in preds]),
+    preds = InstanceData.cat([sample.pred_instances for sample in samples])
+    return preds.keypoints, preds.keypoint_scores
+
+
+class Outcome(NamedTuple):
+    """What conditional testing makes of a batch.
+
+    Args:
+        keypoints: ``[N, K, D]``, fused where the first estimate was below tau_c.
+        scores: ``[N, K]``, likewise.
+        trials: ``[N]``, extra estimates that each person took.
+        trial_keypoints: ``[1 + P, N, K, D]``, the first estimate and the trials in the order of
+            the perturbations, NaN for those that were not made.
+        trial_scores: ``[1 + P, N, K]``, likewise.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    trials: np.ndarray
+    trial_keypoints: np.ndarray
+    trial_scores: np.ndarray
+
+
+def retry_and_fuse(
+    keypoints: np.ndarray,
+    scores: np.ndarray,
+    sides: np.ndarray,
+    possible: np.ndarray,
+    options: ConditionalOptions,
+    estimate: Estimate,
+) -> Outcome:
+    """Try again where the first estimates are below tau_c, round by round, and fuse.
+
+    Nothing here knows a network: in testing ``estimate`` crops and predicts, in calibration it
+    looks recorded trials up, so that what is calibrated is what is tested.
+
+    Args:
+        keypoints: first estimates ``[N, K, D]`` in image pixels.
+        scores: their confidences ``[N, K]``.
+        sides: ``[N]``, longer side of the padded boxes in image pixels.
+        possible: ``[N, P]``, bool, which perturbed boxes can be looked at.
+        options: thresholds, perturbations and budget.
+        estimate: takes indices of persons ``[n]`` and of perturbations ``[n]``, returns
+            keypoints ``[n, K, D]`` and scores ``[n, K]``.
+
+    Raises:
+        InputError: as :func:`below`.
+    """
+    size = len(options.perturbations)
+    all_keypoints = np.full((1 + size, *keypoints.shape), np.nan, keypoints.dtype)
+    all_scores = np.full((1 + size, *scores.shape), np.nan, scores.dtype)
+    all_keypoints[0], all_scores[0] = keypoints, scores
+    low = below(scores, options.thresholds)
+    unsolved, trials = low.copy(), np.zeros(len(scores), int)
+    step = options.trials_per_round or size
+    for first in range(0, size, step):
+        wanted = unsolved.any(axis=1, keepdims=True) & possible[:, first : first + step]
+        trials += wanted.sum(axis=1)
+        who, which = np.nonzero(wanted)
+        if len(who):
+            at = 1 + first + which, who
+            all_keypoints[at], all_scores[at] = estimate(who, first + which)
+        tried = all_scores[1 + first : 1 + first + step]
+        unsolved &= below(tried, options.thresholds).all(axis=0)
+    fused, confidence = keypoints.copy(), scores.copy()
+    fused[low], confidence[low] = fuse(
+        all_keypoints[:, low], all_scores[:, low], sides[np.nonzero(low)[0]], options
     )
+    return Outcome(fused, confidence, trials, all_keypoints, all_scores)
+
+
+def below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Return which keypoints are below tau_c.
+
+    Args:
+        scores: ``[..., K]``; a NaN is below every threshold but 0.
+        thresholds: tau_c, ``[K]`` or ``[1]``.
+
+    Returns:
+        ``[..., K]``, bool.
+
+    Raises:
+        InputError: the model has another number of keypoints than there are thresholds.
+    """
+    keypoints, given = scores.shape[-1], len(thresholds)
+    if given not in (1, keypoints):
+        known = f'{keypoints}, one for each keypoint of the model; {REMEDY}'
+        raise InputError(f'{WHERE}.thresholds: number={given}: expected {known}')
+    return (thresholds > 0) & ~(scores >= thresholds)
+
+
+def fuse(
+    keypoints: np.ndarray, scores: np.ndarray, sides: np.ndarray, options: ConditionalOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fuse trials, keypoint by keypoint.
+
+    Each trial whose score exceeds tau_s is backed by those that agree with it, itself among
+    them, with their scores. The result is the mean, weighted by score, of the positions (and of
+    the scores) of those that back the best backed one; of equally backed ones the most
+    confident counts. So a single confident mistake is outvoted, and the mean never falls
+    between two places. Where no score exceeds tau_s, the most confident trial is the result.
+
+    Args:
+        keypoints: ``[T, K, D]`` in image pixels; K keypoints of any persons.
+        scores: ``[T, K]``; those that are not finite never count.
+        sides: ``[K]``, longer side of each one's padded box in image pixels.
+        options: ``score_threshold`` and ``agreement``.
+
+    Returns:
+        Keypoints ``[K, D]`` and scores ``[K]``.
+    """
+    rank = np.where(np.isfinite(scores), scores, -np.inf)
+    votes = np.where(rank > options.score_threshold, rank, 0.0)
+    apart = np.linalg.norm(keypoints[:, None, :, :2] - keypoints[None, ..., :2], axis=-1)
+    agree = apart <= options.agreement * sides  # [T, T, K]
+    backing = np.where(votes > 0, (agree * votes).sum(axis=1), 0.0)
+    backed = backing >= backing.max(axis=0) - 1e-6
+    best = np.where(backed, rank, -np.inf).argmax(axis=0), np.arange(scores.shape[1])
+    counts = (votes > 0) & agree[best[0], :, best[1]].T
+    weights = np.where(counts, votes, 0.0)
+    total = weights.sum(axis=0)
+    weights = weights / np.where(total > 0, total, 1.0)
+    values = np.concatenate([keypoints, scores[..., None]], axis=-1)
+    mean = (weights[..., None] * np.where(counts[..., None], values, 0.0)).sum(axis=0)
+    fused = np.where(total[:, None] > 0, mean, values[best]).astype(keypoints.dtype)
+    return fused[:, :-1], fused[:, -1].astype(scores.dtype)

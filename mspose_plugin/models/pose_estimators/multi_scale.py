@@ -15,8 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mspose_plugin.utils.checks import numbers
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_value, numbers
 
 SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)
 
@@ -33,64 +32,35 @@ def scales_from_cfg(cfg: Any) -> tuple[float, ...]:
     Raises:
         InputError: something else.
     """
-    scales = SCALES if cfg is True else cfg
-    if isinstance(cfg, Mapping) and set(cfg) <= {'scales'}:
-        scales = cfg.get('scales', SCALES)
-    values = None if isinstance(scales, Mapping) else numbers(scales, (None,))
-    if values is None or not len(values) or (values <= 0).any():
-        raise InputError(
-            f'test_cfg.multi_scale={cfg!r}: expected dict(scales=(...)) with positive '
-            f'factors of the person box, such as {SCALES}'
-        )
+    given = cfg if isinstance(cfg, Mapping) else dict(scales=SCALES if cfg is True else cfg)
+    values: Any = numbers(given.get('scales', SCALES), (None,))
+    fits = set(given) <= {'scales'} and values is not None and len(values) and (values > 0).all()
+    known = f'dict(scales=(...)), positive factors of the person box such as {SCALES}'
+    check_value(fits, 'test_cfg.multi_scale', cfg, known)
     return tuple(np.unique(values).tolist())
 
 
-def to_reference(heatmaps: Tensor, scale: float, cell_offset: float) -> tuple[Tensor, Tensor]:
-    """Sample the heatmaps of a scaled crop at the pixels of the unscaled one.
+def average(heatmaps: Mapping[float, Tensor], cell_offset: float) -> Tensor:
+    """Average heatmaps of several scales, at each pixel over the crops that saw it.
 
-    Both crops have the same centre, which lies at ``size / 2 - cell_offset`` of the heatmaps.
+    All crops have the same centre, which lies at ``size / 2 - cell_offset`` of the heatmaps.
 
     Args:
-        heatmaps: ``[B, K, H, W]`` of crops whose box is ``scale`` times the reference's.
-        scale: the factor; below 1 the crop does not reach the reference's border.
+        heatmaps: scale -> ``[B, K, H, W]`` of crops whose box is so many times the reference's.
         cell_offset: the codec's, see ``GaussianHeatmap``; 0.5 with unbiased data processing.
 
     Returns:
-        Heatmaps ``[B, K, H, W]`` in the reference's frame, 0 where the crop saw nothing, and its
-        coverage ``[1, 1, H, W]`` in 0..1.
+        ``[B, K, H, W]`` in the reference's frame; 0 where no crop saw anything.
     """
-    height, width = heatmaps.shape[-2:]
-    axes = []
-    for size in (height, width):
-        center = size / 2 - cell_offset
-        at = torch.arange(size, dtype=torch.float32, device=heatmaps.device)
-        at = (at - center) / scale + center
-        axes.append(2 * at / max(size - 1, 1) - 1)
-    grid = torch.stack(torch.meshgrid(*axes, indexing='ij')[::-1], dim=-1)[None]
-
-    def sample(x: Tensor) -> Tensor:
-        return F.grid_sample(x, grid.expand(len(x), -1, -1, -1), align_corners=True)
-
-    return sample(heatmaps), sample(heatmaps.new_ones(1, 1, height, width))
-
-
-class HeatmapMean:
-    """Mean over scales, at each pixel of those that saw it.
-
-    Args:
-        cell_offset: as for :func:`to_reference`.
-    """
-
-    def __init__(self, cell_offset: float) -> None:
-        self.cell_offset = cell_offset
-        self.total: Tensor | float = 0.0
-        self.coverage: Tensor | float = 0.0
-
-    def add(self, heatmaps: Tensor, scale: float) -> None:
-        """Add the heatmaps ``[B, K, H, W]`` of one scale."""
-        heatmaps, coverage = to_reference(heatmaps.float(), scale, self.cell_offset)
-        self.total, self.coverage = self.total + heatmaps, self.coverage + coverage
-
-    def result(self) -> Tensor:
-        """Return the mean ``[B, K, H, W]``; 0 where no scale saw anything."""
-        return self.total / self.coverage.clamp(min=1e-6)
+    total = torch.zeros(())
+    for scale, maps in heatmaps.items():
+        height, width = maps.shape[-2:]
+        # the fixed point of the scaling in affine_grid's coordinates, from -1 to 1
+        shift = (1 - 2 * cell_offset) * (1 - 1 / scale)
+        theta = [[[1 / scale, 0, shift / width], [0, 1 / scale, shift / height]]]
+        # a further channel of ones tells where the crop saw something
+        maps = torch.cat([maps.float(), torch.ones_like(maps[:, :1], dtype=torch.float32)], 1)
+        grid = F.affine_grid(maps.new_tensor(theta), [1, 1, height, width], align_corners=False)
+        grid = grid.expand(len(maps), -1, -1, -1)
+        total = total + F.grid_sample(maps, grid, align_corners=False)
+    return total[:, :-1] / total[:, -1:].clamp(min=1e-6)

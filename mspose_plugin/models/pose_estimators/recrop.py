@@ -1,137 +1,111 @@
-"""Other crops of the same person, cut from the original image's pixels.
-
-Conditional and multi-scale testing look at boxes that the data pipeline has not cut. They read the
-image again, once for a batch: by the path that samples carry, or, for images that came as arrays
-through MMPose's inference API, from the reference that ``KeepOriginalImage`` left.
-"""
+"""Other crops of the same persons, cut from the original images' pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
+from mmpose.datasets.transforms import TopdownAffine
 from mmpose.datasets.transforms.formatting import image_to_tensor
 from mmpose.structures import PoseDataSample
 from torch import Tensor, nn
 
-from mspose_plugin.datasets.transforms import BorderedTopdownAffine, LoadImageChecked
+from mspose_plugin.datasets.transforms import LoadImageChecked
 from mspose_plugin.datasets.transforms.original_image import FIELD
 from mspose_plugin.utils.errors import InputError
 
+UNCHANGED = np.array([0.0, 0.0, 1.0])
+"""The perturbation that leaves a box as it is."""
 PIPELINE_HELP = (
     'conditional and multi-scale testing need a test pipeline of KeepOriginalImage, '
     'image loader, GetBBoxCenterScale, TopdownAffine and PackPoseInputs'
 )
-
-
-class Box(NamedTuple):
-    """A person's box in image pixels, and whose it is.
-
-    Args:
-        index: the person, as an index of the batch.
-        center: ``[2]``, x and y.
-        scale: ``[2]``, width and height, padding included.
-    """
-
-    index: int
-    center: np.ndarray
-    scale: np.ndarray
-
-    def perturbed(self, dx: float, dy: float, factor: float) -> Box:
-        """Move the box by fractions of its own sides and scale it about its centre."""
-        return self._replace(
-            center=self.center + self.scale * np.asarray([dx, dy], np.float32),
-            scale=self.scale * np.float32(factor),
-        )
+_NO_PATH = (
+    'this image came as an array and has no path to read it again: put '
+    "dict(type='KeepOriginalImage') first in the test pipeline"
+)
 
 
 class Recropper:
-    """Cut boxes from the images of a batch, exactly as the data pipeline would.
+    """Cuts other crops of a batch's persons from the original images, as the data pipeline would.
 
-    The geometry is MMPose's ``TopdownAffine``, the normalisation the model's own. The first crop
-    from each image is checked against what the pipeline made of the same box, which finds pipelines
-    that rotate or flip, and made-up paths.
+    Images are read again, once for a batch: by the path that samples carry, or, for images that
+    came as arrays through MMPose's inference API, from the reference that ``KeepOriginalImage``
+    left. The first crop from each image is checked against what the pipeline made of the same box,
+    which finds pipelines that rotate or flip, and made-up paths.
 
     Args:
         inputs: the batch ``[B, C, H, W]``, normalised.
-        data_samples: its samples.
+        samples: its samples.
         preprocessor: the model's ``data_preprocessor``.
-        use_udp: as ``TopdownAffine``'s.
+        affine: crops a box, as the pipeline's step does.
         loader: reads image files.
-        border: colour outside the image, as ``BorderedTopdownAffine``'s.
     """
 
     def __init__(
         self,
         inputs: Tensor,
-        data_samples: Sequence[PoseDataSample],
+        samples: list[PoseDataSample],
         preprocessor: nn.Module,
-        use_udp: bool,
+        affine: TopdownAffine,
         loader: LoadImageChecked,
-        border: Sequence[float] = (0.0, 0.0, 0.0),
     ) -> None:
-        self.inputs, self.samples = inputs, data_samples
-        self.preprocessor, self.loader = preprocessor, loader
-        width, height = data_samples[0].metainfo['input_size']
-        self.affine = BorderedTopdownAffine((int(width), int(height)), use_udp, border)
-        self.boxes = [
-            Box(
-                i,
-                np.asarray(s.metainfo['input_center'], np.float32),
-                np.asarray(s.metainfo['input_scale'], np.float32),
-            )
-            for i, s in enumerate(data_samples)
-        ]
+        self.inputs, self.samples, self.preprocessor = inputs, samples, preprocessor
+        self.affine, self.loader = affine, loader
+        names = ('input_center', 'input_scale', 'ori_shape')
+        metas = np.array([[s.metainfo[n][:2] for n in names] for s in samples], np.float32)
+        # [B, 2] in image pixels, x and y; width and height, padding included
+        self.centers, self.scales, sizes = metas.swapaxes(0, 1)
+        self.sizes = sizes[:, ::-1]
         self._images: dict[str | int, np.ndarray] = {}
 
     def see_image(self, perturbations: np.ndarray) -> np.ndarray:
-        """Return which perturbed boxes have a size and share an area with their image.
+        """Return which perturbed boxes ``[P, 3]`` share an area with their images: ``[B, P]``."""
+        centers = self.centers[:, None] + self.scales[:, None] * perturbations[:, :2]
+        halves = self.scales[:, None] * perturbations[:, 2:] / 2
+        inside = (centers + halves > 0) & (centers - halves < self.sizes[:, None])
+        return ((halves > 0) & inside).all(axis=-1)
+
+    def crop(
+        self, who: np.ndarray, perturbations: np.ndarray
+    ) -> tuple[Tensor, list[PoseDataSample]]:
+        """Cut perturbed boxes.
 
         Args:
-            perturbations: ``[P, 3]`` as for :meth:`Box.perturbed`.
-
-        Returns:
-            ``[N, P]``, bool.
-        """
-        scales = np.stack([box.scale for box in self.boxes])[:, None]
-        centers = np.stack([box.center for box in self.boxes])[:, None]
-        sizes = np.array([s.metainfo['ori_shape'][1::-1] for s in self.samples])[:, None]
-        centers = centers + scales * perturbations[:, :2]
-        halves = scales * perturbations[:, 2:] / 2
-        return ((halves > 0) & (centers + halves > 0) & (centers - halves < sizes)).all(axis=-1)
-
-    def crop(self, boxes: Sequence[Box]) -> tuple[Tensor, list[PoseDataSample]]:
-        """Cut boxes.
-
-        Args:
-            boxes: of any persons of the batch; what lies outside an image gets the border's colour.
+            who: indices of persons ``[n]``.
+            perturbations: how each one's box is changed ``[n, 3]``: dx, dy, as fractions of its
+                width and height, and the factor by which it is scaled about its centre.
 
         Returns:
             Normalised inputs ``[n, C, H, W]`` on the model's device, and a sample for each with the
-            box's ``input_center`` and ``input_scale`` and the person's other data.
+            box's ``input_center`` and ``input_scale`` and the person's other data. What lies
+            outside an image has the border's colour.
 
         Raises:
             InputError: an image that cannot be read, or is not the one that the batch was made of.
         """
-        return self._normalized([(box, *self._cut(self._image(box.index), box)) for box in boxes])
+        return self._cut(map(self._image, who), who, perturbations)
 
-    def _cut(self, image: np.ndarray, box: Box) -> tuple[np.ndarray, dict]:
-        results = self.affine(
-            dict(img=image, bbox_center=box.center[None], bbox_scale=box.scale[None])
-        )
-        return results['img'], {k: results[k] for k in ('input_center', 'input_scale')}
-
-    def _normalized(self, crops: list[tuple[Box, np.ndarray, dict]]):
-        samples = []
-        for box, _, geometry in crops:
-            source = self.samples[box.index]
-            meta = {k: v for k, v in source.metainfo.items() if k != 'raw_ann_info'}
-            samples.append(PoseDataSample(metainfo={**meta, **geometry}))
-            samples[-1].gt_instances = source.gt_instances
-        batch = dict(inputs=[image_to_tensor(img) for _, img, _ in crops], data_samples=samples)
-        batch = self.preprocessor(batch, False)
+    def _cut(
+        self,
+        images: Iterable[np.ndarray],
+        who: Sequence[int] | np.ndarray,
+        perturbations: np.ndarray,
+    ) -> tuple[Tensor, list[PoseDataSample]]:
+        moves = np.asarray(perturbations, np.float32)
+        centers = self.centers[who] + self.scales[who] * moves[:, :2]
+        scales = self.scales[who] * moves[:, 2:]
+        crops, samples = [], []
+        for image, i, center, scale in zip(images, who, centers, scales):
+            crop = self.affine(dict(img=image, bbox_center=center[None], bbox_scale=scale[None]))
+            box = dict(input_center=crop['input_center'], input_scale=crop['input_scale'])
+            # metadata are copied; the annotation may be large, and nothing reads it again
+            meta = {**self.samples[i].metainfo, **box, 'raw_ann_info': None}
+            samples.append(PoseDataSample(metainfo=meta))
+            samples[-1].gt_instances = self.samples[i].gt_instances
+            crops.append(image_to_tensor(crop['img']))
+        batch = self.preprocessor(dict(inputs=crops, data_samples=samples), False)
         inputs = batch['inputs']
         return torch.stack(inputs) if isinstance(inputs, list) else inputs, samples
 
@@ -140,14 +114,10 @@ class Recropper:
         kept, path = sample.gt_instances.get(FIELD), sample.metainfo.get('img_path')
         key = path if kept is None else id(kept[0])
         if key not in self._images:
-            if kept is None and not path:
-                raise InputError(
-                    'this image came as an array and has no path to read it again: '
-                    "put dict(type='KeepOriginalImage') first in the test pipeline; "
-                    f'{PIPELINE_HELP}'
-                )
-            source = dict(img_path=path) if kept is None else dict(img=kept[0])
+            if not key:
+                raise InputError(f'{_NO_PATH}; {PIPELINE_HELP}')
             try:
+                source = dict(img_path=path) if kept is None else dict(img=kept[0])
                 image = self.loader(source)['img']
             except InputError as e:
                 raise InputError(f'{e} (if it came as an array: {PIPELINE_HELP})') from e
@@ -156,15 +126,15 @@ class Recropper:
         return self._images[key]
 
     def _check(self, index: int, image: np.ndarray, path: str | None) -> None:
-        box, expected = self.boxes[index], self.inputs[index].float()
-        again = self._normalized([(box, *self._cut(image, box))])[0][0]
+        """Refuse an image whose crop is not what the network was given."""
+        expected = self.inputs[index].float()
+        again = self._cut([image], [index], UNCHANGED[None])[0][0].float()
         std = getattr(self.preprocessor, 'std', None)
         grey_level = 1.0 if std is None else 1.0 / float(std.float().mean())
         # other JPEG decoders differ by about one grey level
         tolerance = 2 * grey_level + 0.1 * float(expected.std())
-        differ = image.shape[:2] != tuple(self.samples[index].metainfo['ori_shape'][:2])
-        if differ or float((again.float() - expected).square().mean().sqrt()) > tolerance:
-            raise InputError(
-                f'image {path}: its person box, cut again, does not give what the '
-                f'network was given; {PIPELINE_HELP}, without rotation or flip'
-            )
+        same = image.shape[:2] == tuple(self.samples[index].metainfo['ori_shape'][:2])
+        same &= float((again - expected).square().mean().sqrt()) <= tolerance
+        differs = 'its person box, cut again, does not give what the network was given'
+        if not same:
+            raise InputError(f'image {path}: {differs}; {PIPELINE_HELP}, without rotation or flip')

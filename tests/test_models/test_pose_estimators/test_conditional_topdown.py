@@ -15,7 +15,11 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.models import HeatmapHead
 from mmpose.registry import METRICS, MODELS, TRANSFORMS
 
-from mspose_plugin.models.pose_estimators.conditional import PERTURBATIONS, ConditionalTesting
+from mspose_plugin.models.pose_estimators.conditional_options import (
+    PERTURBATIONS,
+    ConditionalOptions,
+)
+from mspose_plugin.models.pose_estimators.conditional_topdown import below, fuse, retry_and_fuse
 from mspose_plugin.models.pose_estimators.multi_scale import SCALES
 from mspose_plugin.utils.errors import InputError
 
@@ -37,9 +41,9 @@ def spy(model):
     """Collect the samples of every trial."""
     trials, estimate = [], model._estimate
 
-    def wrapper(inputs, samples, boxes, crops):
-        results = estimate(inputs, samples, boxes, crops)
-        if boxes is not crops.boxes:
+    def wrapper(inputs, samples, crops, who, perturbations):
+        results = estimate(inputs, samples, crops, who, perturbations)
+        if inputs is not crops.inputs:
             trials.extend(results)
         return results
 
@@ -168,8 +172,8 @@ def test_a_person_is_done_once_every_keypoint_reached_its_threshold():
 def test_threshold_zero_never_asks():
     model = build(dict(conditional=dict(thresholds=[0.5, 0.5, 0])))
     assert run(model, draw(peaks=(1, 1, 0.1)))[2] == [0]
-    cfg = ConditionalTesting(thresholds=[0, 0.1])  # heatmaps may be negative everywhere
-    assert cfg.below(np.array([[-0.2, -0.2], [np.nan, np.nan]])).tolist() == [[False, True]] * 2
+    scores = np.array([[-0.2, -0.2], [np.nan, np.nan]])  # heatmaps may be negative everywhere
+    assert below(scores, np.array([0, 0.1])).tolist() == [[False, True]] * 2
 
 
 @pytest.mark.parametrize('step', [None, 1, 2])
@@ -190,11 +194,12 @@ def test_trials_are_recorded_and_replayed(step):
     assert keypoints.shape == (1, 5, 3, 2) and scores.shape == (1, 5, 3)
     assert np.isnan(keypoints[0, 2]).all() and np.isfinite(keypoints[0, [0, 1, 3, 4]]).all()
     assert np.allclose(keypoints[0, 4], points, atol=0.5)
-    outcome = ConditionalTesting(**options).run(
+    outcome = retry_and_fuse(
         keypoints[:, 0],
         scores[:, 0],
         np.array([150.0]),
         np.isfinite(keypoints[:, 1:, 0, 0]),
+        ConditionalOptions(**options),
         lambda who, which: (keypoints[who, 1 + which], scores[who, 1 + which]),
     )
     tested, confidence, trials = run(build(dict(conditional=options)), draw(points))
@@ -205,12 +210,12 @@ def test_trials_are_recorded_and_replayed(step):
 @pytest.mark.parametrize('agreement', [0.0, 0.05, 100.0])
 def test_fusion_equals_the_formula(agreement):
     rng = np.random.default_rng(0)
-    cfg = ConditionalTesting(thresholds=[0.5], score_threshold=0.4, agreement=agreement)
+    cfg = ConditionalOptions(thresholds=[0.5], score_threshold=0.4, agreement=agreement)
     keypoints = rng.uniform(0, 25, (7, 5, 2)).astype(np.float32)
     scores = rng.uniform(0, 1, (7, 5)).astype(np.float32)
     scores[:, 4] = rng.uniform(0, 0.4, 7)  # no trial of the fifth counts
     scores[2, 1] = np.nan
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(5, 200.0))
+    fused, confidence = fuse(keypoints, scores, np.full(5, 200.0), cfg)
     for k in range(5):
         good = [t for t in range(7) if scores[t, k] > 0.4]
         near = {
@@ -231,20 +236,20 @@ def test_fusion_equals_the_formula(agreement):
 
 
 def test_a_confident_mistake_is_outvoted():
-    cfg = ConditionalTesting(thresholds=[0.5])
+    cfg = ConditionalOptions(thresholds=[0.5])
     keypoints = np.array([[[10, 10]], [[90, 90]], [[11, 10]], [[10, 12]]], np.float32)
     scores = np.array([[0.4], [0.7], [0.4], [0.4]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(1, 100.0))
+    fused, confidence = fuse(keypoints, scores, np.full(1, 100.0), cfg)
     assert fused[0] == pytest.approx([31 / 3, 32 / 3], abs=1e-4) and confidence[0] < 0.5
-    fused, _ = cfg.fuse(keypoints[:2], scores[:2], np.full(1, 100.0))
+    fused, _ = fuse(keypoints[:2], scores[:2], np.full(1, 100.0), cfg)
     assert fused[0].tolist() == [90, 90]
 
 
 def test_fusion_of_scores_that_are_not_numbers():
-    cfg = ConditionalTesting(thresholds=[0.5])
+    cfg = ConditionalOptions(thresholds=[0.5])
     keypoints = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     scores = np.array([[np.nan, np.nan, 0.2], [np.nan, 0.3, np.inf]], np.float32)
-    fused, confidence = cfg.fuse(keypoints, scores, np.full(3, 10.0))
+    fused, confidence = fuse(keypoints, scores, np.full(3, 10.0), cfg)
     assert fused.tolist() == [[0, 1], [8, 9], [4, 5]]
     assert np.isnan(confidence[0]) and confidence[1:].tolist() == pytest.approx([0.3, 0.2])
 
@@ -505,7 +510,7 @@ def test_output_heatmaps_and_chosen_keypoints():
 @pytest.mark.parametrize(
     'conditional,message',
     [
-        (dict(), 'thresholds is missing'),
+        (dict(), 'thresholds: give numbers or a file'),
         (dict(thresholds=[]), 'thresholds=\\[\\]: expected'),
         (dict(thresholds=[0.1, None]), 'thresholds=.*: expected'),
         (dict(thresholds=[[0.1], [0.2]]), 'thresholds=.*: expected'),
@@ -517,7 +522,7 @@ def test_output_heatmaps_and_chosen_keypoints():
         (dict(thresholds=0.5, perturbations=[(0, 0)]), 'perturbations=.*: expected'),
         (dict(thresholds=0.5, perturbations=[(0, 0, 0)]), 'factor positive'),
         (dict(thresholds=0.5, perturbations=[(0, float('inf'), 1)]), 'perturbations=.*: expected'),
-        (dict(thresholds=0.5, max_trials=0), 'max_trials=0: expected a positive integer'),
+        (dict(thresholds=0.5, max_trials=0), 'max_trials=0: expected a whole number of 1 or more'),
         (dict(thresholds=0.5, trials_per_round=True), 'trials_per_round=True: expected'),
         (dict(thresholds=0.5, batch_size=2.5), 'batch_size=2.5: expected'),
         (dict(thresholds=0.5, agreement=-0.1), 'agreement=-0.1: expected'),
@@ -556,10 +561,10 @@ def test_broken_threshold_files(tmp_path, text, message):
 def test_threshold_file_and_options_beside_it(tmp_path):
     path = tmp_path / 't.json'
     path.write_text(json.dumps(dict(thresholds=[0.1, 0.2, 0.3], score_threshold=0.25, x=1)))
-    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path)))
+    cfg = ConditionalOptions.from_cfg(dict(thresholds=str(path)))
     assert cfg.thresholds.tolist() == [0.1, 0.2, 0.3] and cfg.score_threshold == 0.25
     assert np.array_equal(cfg.perturbations, PERTURBATIONS) and cfg.trials_per_round is None
-    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), score_threshold=0.5))
+    cfg = ConditionalOptions.from_cfg(dict(thresholds=str(path), score_threshold=0.5))
     assert cfg.score_threshold == 0.5
     path.write_text(
         json.dumps(
@@ -573,14 +578,16 @@ def test_threshold_file_and_options_beside_it(tmp_path):
             )
         )
     )
-    cfg = ConditionalTesting.from_cfg(dict(thresholds=str(path), agreement=0.2, max_trials=1))
+    cfg = ConditionalOptions.from_cfg(dict(thresholds=str(path), agreement=0.2, max_trials=1))
     assert cfg.perturbations.tolist() == [[0.1, 0, 1]] and cfg.trials_per_round == 1
     assert cfg.agreement == 0.2, 'what the config sets overrides the file'
 
 
 def test_wrong_number_of_thresholds():
     model = build(dict(conditional=dict(thresholds=[0.5] * 16)))
-    with pytest.raises(InputError, match='has 16 values, the model predicts 3 keypoints'):
+    with pytest.raises(
+        InputError, match='thresholds: number=16: expected 3, one for each keypoint of the model'
+    ):
         run(model, draw())
 
 
