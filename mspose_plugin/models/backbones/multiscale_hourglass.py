@@ -155,17 +155,19 @@ class MultiScaleHourglass(BaseModule):
         """
         size, n = tuple(x.shape[:1:-1]), self.divisor
         if size[0] % n or size[1] % n:
-            raise InputError(f'codec.input_size={size}: expected multiples of {n}')
+            raise InputError(
+                f'codec.input_size={size}: expected multiples of {n} for the hourglass'
+            )
         if self.channels_last:
             x = x.contiguous(memory_format=torch.channels_last)
-        image, x = x, self.stem(x)
-        stem, outputs = x, []
+        context = x if self.context == 'image' else None
+        x = self.stem(x)
+        context = x if self.context == 'stem' else context
+        outputs = []
         recompute = self.with_cp and torch.is_grad_enabled()
         for i, stack in enumerate(self.stacks):
             features, *heatmaps = _recomputed(stack, x) if recompute else stack(x)
             outputs.append(tuple(heatmaps))
             if i < len(self.merge_features):
                 x = x + self.merge_features[i](features) + self.merge_heatmaps[i](heatmaps[-1])
-        if self.context is None:
-            return tuple(outputs)
-        return HourglassOutput(tuple(outputs), stem if self.context == 'stem' else image)
+        return tuple(outputs) if context is None else HourglassOutput(tuple(outputs), context)

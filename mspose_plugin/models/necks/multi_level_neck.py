@@ -115,10 +115,9 @@ class MultiLevelNeck(BaseModule):
         self.enhancement = (
             FeatureEnhancement(coarsest, channels, ratios) if feature_enhancement else None
         )
+        deconv = upsample == 'deconv'
         self.ups = nn.ModuleList(
-            nn.Sequential(
-                *(deconv_bn(channels) if upsample == 'deconv' else conv_bn(channels, channels))
-            )
+            nn.Sequential(*(deconv_bn(channels) if deconv else conv_bn(channels, channels)))
             for _ in finer
         )
 
