@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os.path as osp
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -74,48 +75,44 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         require(cfg, 'val_evaluator')
     check_values(cfg)
     if args.no_validate:
-        check_schedule_without_validation(cfg)
+        for scheduler in schedulers(cfg):
+            plateau = str(scheduler.type).startswith('ReduceOnPlateau')
+            figure = f'the validation\'s {scheduler.get("monitor", "loss")}'
+            needed = f'{scheduler.type} goes by {figure}'
+            check(not plateau, f'--no-validate: {needed}; omit it, or set another param_scheduler')
         cfg.val_cfg = cfg.val_dataloader = cfg.val_evaluator = None
     if args.amp:
         use_amp(cfg)
     if args.auto_scale_lr:
-        check(
-            'base_batch_size' in cfg.get('auto_scale_lr', {}),
-            '--auto-scale-lr: the config has no auto_scale_lr.base_batch_size, '
-            'the total batch size that its learning rate is meant for',
-        )
+        entry = 'auto_scale_lr.base_batch_size, the batch size that the learning rate is meant for'
+        known = 'base_batch_size' in cfg.get('auto_scale_lr', {})
+        check(known, f'--auto-scale-lr: the config has no {entry}')
         cfg.auto_scale_lr.enable = True
     check_data(cfg, 'train', 'val')
     # already here, before the Runner writes its config; WorkDirLockHook comes after that
     lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
     if args.resume:
         cfg.resume = True
-        cfg.load_from = checkpoint_to_resume(args.resume, cfg.work_dir)
+        cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
     runner = StartingRunner.from_cfg(cfg)
     log_boxes(runner, 'val')
     loader = runner.train_loop.dataloader
-    check(
-        len(loader),
-        f'the training set has {len(loader.dataset)} samples, fewer than '
-        'train_dataloader.batch_size, and drop_last is set: there is nothing to train on; '
-        'lower batch_size',
-    )
+    size = f'{len(loader.dataset)} samples, fewer than train_dataloader.batch_size'
+    check(len(loader), f'the training set has {size}, and drop_last is set; lower batch_size')
     runner.train()
 
 
 def check_values(cfg: Config) -> None:
     """Raise :class:`InputError` where mmengine would fail after an epoch only, or never."""
     for key, least in NUMBERS.items():
-        node, name = cfg, key
-        while '.' in name and isinstance(node, dict | Config):
-            head, _, name = name.partition('.')
-            node = node.get(head)
-        value = node.get(name) if isinstance(node, dict) else None
-        if value is not None:
-            check_number(key, value, least, whole=True)
+        node: Any = cfg
+        for name in key.split('.'):
+            node = node.get(name) if isinstance(node, dict | Config) else None
+        if node is not None:
+            check_number(key, node, least, whole=True)
     for i, scheduler in enumerate(schedulers(cfg)):
-        milestones = scheduler.get('milestones')  # of text, mmengine would count the letters
-        name = f'param_scheduler.{i}.milestones'
+        milestones, name = scheduler.get('milestones'), f'param_scheduler.{i}.milestones'
+        # mmengine would count the letters
         check_value(not isinstance(milestones, str), name, milestones, 'a list of whole numbers')
     resume = cfg.get('resume', False)
     check_value(isinstance(resume, bool), 'resume', resume, 'True or False; --resume takes a path')
@@ -131,10 +128,8 @@ def use_amp(cfg: Config) -> None:
     """Choose the optimizer wrapper for mixed precision on this machine."""
     kind = cfg.optim_wrapper.get('type', 'OptimWrapper')
     kind = getattr(kind, '__name__', kind)
-    check(
-        kind in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'),
-        f'--amp does not go with optim_wrapper.type={kind!r}; omit --amp',
-    )
+    known = kind in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper')
+    check(known, f'--amp does not go with optim_wrapper.type={kind!r}; omit --amp')
     gpu = torch.cuda.is_available()
     if kind == 'OptimWrapper' and gpu and not fast_bfloat16('cuda'):
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
@@ -144,18 +139,7 @@ def use_amp(cfg: Config) -> None:
         cfg.optim_wrapper.type = 'AutocastOptimWrapper'
 
 
-def check_schedule_without_validation(cfg: Config) -> None:
-    """Raise :class:`InputError` where the schedule goes by the validation's figures."""
-    for scheduler in schedulers(cfg):
-        check(
-            not str(scheduler.type).startswith('ReduceOnPlateau'),
-            f'--no-validate: {scheduler.type} lowers the learning rate by the validation\'s '
-            f'{scheduler.get("monitor", "loss")} and would never do so; omit --no-validate, or '
-            'set another param_scheduler',
-        )
-
-
-def checkpoint_to_resume(resume: str, work_dir: str) -> str:
+def resumed_checkpoint(resume: str, work_dir: str) -> str:
     """Return the checkpoint that ``--resume`` means.
 
     Args:
@@ -174,10 +158,8 @@ def checkpoint_to_resume(resume: str, work_dir: str) -> str:
     found = find(work_dir)
     if not found:
         kind = 'finished' if resume == 'auto' else 'intact'
-        raise InputError(
-            f'--resume: {work_dir} holds no {kind} checkpoint; start without --resume, or name a '
-            'checkpoint'
-        )
+        remedy = 'start without --resume, or name a checkpoint'
+        raise InputError(f'--resume: {work_dir} holds no {kind} checkpoint; {remedy}')
     if resume == 'auto':
         check_intact(found, work_dir)
     return found

@@ -1,12 +1,14 @@
 """``make demo`` from data to picture, tiny, outside the repository."""
 
 import json
-import os
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import cv2
 import pytest
+import tiny_run
+
+from mspose_plugin.cli import running
+from tools import demo
 
 SHRUNK = dict(
     msspose=['model.backbone.channels=8'],
@@ -21,32 +23,27 @@ CONFIGS = dict(msspose='configs/demo/msspose_synthetic.py', mlpe='configs/demo/m
 EVALUATIONS = dict(msspose=['metrics'], mlpe=['metrics', 'metrics_detections'])
 
 
+@pytest.fixture
+def forked(monkeypatch, tmp_path):
+    """Fork the demo's steps from the server of processes, in place of starting Python anew."""
+    steps = []
+
+    def run(command, env):
+        done = tiny_run.run(command[1:], tmp_path, **env)
+        steps.append(done)
+        return SimpleNamespace(returncode=done.status)
+
+    monkeypatch.setattr(demo.subprocess, 'run', run)
+    monkeypatch.chdir(tmp_path)
+    return steps
+
+
 @pytest.mark.parametrize('name', list(SHRUNK))
-def test_every_step_and_its_summary(name, repository, tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable,
-            repository / 'tools/demo.py',
-            name,
-            '--train',
-            '12',
-            '--val',
-            '24',
-            '--seed',
-            '3',
-            '--difficulty',
-            'easy',
-            '--cfg-options',
-            *SHRUNK[name],
-            'train_cfg.max_epochs=1',
-            'train_dataloader.batch_size=4',
-        ],
-        cwd=tmp_path,
-        env=os.environ | {'OMP_NUM_THREADS': '1'},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_every_step_and_its_summary(name, forked, tmp_path, capsys):
+    data = ['--train', '12', '--val', '24', '--seed', '3', '--difficulty', 'easy']
+    options = [*SHRUNK[name], 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4']
+    running.run(demo, [name, *data, '--cfg-options', *options])
+    assert all(done.status == 0 for done in forked)
     (root,) = (tmp_path / 'work_dirs').iterdir()
     summary = json.loads((root / 'summary.json').read_text())
     assert set(summary) == {'protocol', *EVALUATIONS[name], 'seconds', 'cpus'}
@@ -69,7 +66,7 @@ def test_every_step_and_its_summary(name, repository, tmp_path):
     picture = cv2.imread(str(root / 'predictions.png'))
     assert picture.shape == (4 * 320, 6 * 320, 3)  # 24 persons, six in a row
     assert picture.std() > 10
-    last = done.stdout.splitlines()[-1]
+    last = capsys.readouterr().out.splitlines()[-1]
     if name == 'msspose':
         assert 0 <= summary['metrics']['PCKh'] <= 100
         assert last.startswith(

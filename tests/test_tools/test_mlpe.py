@@ -323,8 +323,7 @@ def test_more_hard_keypoints_than_keypoints(base, train):
 
 def test_fewer_people_than_a_batch(base, train):
     assert train(base / 'tiny.py', 'train_dataloader.batch_size=1000').error.endswith(
-        'fewer than train_dataloader.batch_size, and drop_last is set: there is nothing to train '
-        'on; lower batch_size'
+        'fewer than train_dataloader.batch_size, and drop_last is set; lower batch_size'
     )
 
 

@@ -155,7 +155,7 @@ def test_amp_and_auto_scale_lr(train, tmp_path):
 
 def test_no_validation_for_a_schedule_that_needs_figures(train, tmp_path):
     line = train('--no-validate').error
-    assert "ReduceOnPlateauLR lowers the learning rate by the validation's PCKh" in line
+    assert "ReduceOnPlateauLR goes by the validation's PCKh" in line
     assert not (tmp_path / 'run').exists() or not list((tmp_path / 'run').glob('*.pth'))
 
 
@@ -405,48 +405,36 @@ def test_two_processes(base, tmp_path):
 def test_shell_scripts(base, tmp_path):
     """The only run of this file in processes of their own, through torchrun."""
     # as `make test` runs it: the environment need not be activated
-    env = {
-        **os.environ,
-        'PYTHON': sys.executable,
-        'OMP_NUM_THREADS': '1',
-        'PORT': tiny_run.free_port(),
-    }
+    env = dict(PYTHON=sys.executable, OMP_NUM_THREADS='1', PORT=tiny_run.free_port())
+    argv = ['--work-dir', tmp_path / 'run', '--cfg-options', 'train_cfg.max_epochs=1']
     done = subprocess.run(
-        [
-            REPOSITORY / 'tools/dist_train.sh',
-            base / 'tiny.py',
-            '2',
-            '--work-dir',
-            tmp_path / 'run',
-            '--cfg-options',
-            'train_cfg.max_epochs=1',
-        ],
-        env=env,
+        [REPOSITORY / 'tools/dist_train.sh', base / 'tiny.py', '2', *argv],
+        env=os.environ | env,
         cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'run/epoch_1.pth').exists()
+
+
+@pytest.mark.parametrize('tool, inputs', [('train', ['C']), ('test', ['C', 'CHECKPOINT'])])
+def test_the_commands_of_the_shell_scripts(tool, inputs, tmp_path):
+    recorder = tmp_path / 'python'
+    recorder.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    recorder.chmod(0o755)
     done = subprocess.run(
-        [
-            REPOSITORY / 'tools/dist_test.sh',
-            base / 'tiny.py',
-            tmp_path / 'run/epoch_1.pth',
-            '1',
-            '--work-dir',
-            tmp_path / 'run',
-            '--out',
-            tmp_path / 'metrics.json',
-        ],
-        env=env,
-        cwd=tmp_path,
+        [REPOSITORY / f'tools/dist_{tool}.sh', *inputs, '2', '--amp', 'a b'],
+        env=os.environ | dict(PYTHON=str(recorder), PORT='1234'),
         capture_output=True,
         text=True,
-        timeout=300,
     )
-    assert done.returncode == 0, done.stderr
-    assert 'PCKh' in json.loads((tmp_path / 'metrics.json').read_text())
+    words = done.stdout.splitlines()
+    assert words[:2] == ['-m', 'torch.distributed.run']
+    assert {'--nproc_per_node=2', '--master_port=1234', '--nnodes=1'} <= set(words)
+    script = [str(REPOSITORY / f'tools/{tool}.py'), *inputs, '--launcher', 'pytorch']
+    assert words[-len(script) - 2 :] == [*script, '--amp', 'a b']
 
 
 # ---------------------------------------------------------------- the project's own config
