@@ -29,7 +29,7 @@ def test_every_command_has_a_module_and_every_module_of_a_command_is_listed():
     folder = Path(cli.__file__).parent
     modules = {path.stem.replace('_', '-') for path in folder.glob('*.py')}
     assert set(mspose_command.COMMANDS) <= modules
-    found = {path for path in folder.glob('*.py') if '\ndef main(' in path.read_text()}
+    found = {path for path in folder.glob('*.py') if '\ndef add_arguments(' in path.read_text()}
     assert {path.stem.replace('_', '-') for path in found} == set(mspose_command.COMMANDS)
 
 

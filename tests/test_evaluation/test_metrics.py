@@ -238,7 +238,9 @@ def test_flic_metric_leaves_out_persons_without_torso():
     visible[:5, 0] = False
     samples = [make_sample(*p) for p in zip(pred, gt, visible, strict=True)]
     assert evaluate(FlicPCK(), samples) == want
-    with pytest.raises(InputError, match='none of the 5 persons has the joints that the normaliser needs'):
+    with pytest.raises(
+        InputError, match='none of the 5 persons has the joints that the normaliser needs'
+    ):
         evaluate(FlicPCK(), samples[:5])
 
 
