@@ -2,7 +2,7 @@
 
 :func:`apply` is called by ``import mspose_plugin``, before anything of MMPose is imported. Each
 adaptation looks first whether it is needed and steps aside where a release has fixed the matter
-or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``tools/check_env.py``.
+or the full ``mmcv`` is installed; :data:`REPORT` tells what was done, for ``mspose check-env``.
 
 ==================  ===============================================================
 ``pkg_resources``   mmengine needs setuptools < 81 at run time: said in one line

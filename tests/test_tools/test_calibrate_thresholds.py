@@ -418,7 +418,7 @@ test_evaluator = [val_evaluator, dict(type='TestingCost')]
     checkpoint = tmp_path / 'a.pth'
     torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict(), meta={}), checkpoint)
     before = tiny_run.run([tiny_run.TEST, config, checkpoint], tmp_path)
-    assert 'thresholds.json' in before.error and 'calibrate_thresholds.py' in before.error
+    assert 'thresholds.json' in before.error and 'mspose calibrate' in before.error
     done = tiny_run.run([TOOL, config, checkpoint, '--shifts', '0.1', '--scales'], tmp_path)
     assert done.status == 0, done.err
     content = json.loads((tmp_path / 'thresholds.json').read_text())

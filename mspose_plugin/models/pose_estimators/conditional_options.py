@@ -13,7 +13,7 @@ from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import read_json
 
 WHERE = 'test_cfg.conditional'
-REMEDY = 'write one with tools/calibrate_thresholds.py CONFIG CHECKPOINT --out FILE'
+REMEDY = 'write one with mspose calibrate CONFIG CHECKPOINT --out FILE'
 PERTURBATIONS = ((-0.08, 0.0, 1.0), (0.08, 0.0, 1.0), (0.0, -0.08, 1.0), (0.0, 0.08, 1.0))
 
 
@@ -26,7 +26,7 @@ class ConditionalOptions:
 
     Args:
         thresholds: tau_c, below which a keypoint is estimated again: ``[K]``, or ``[1]`` for all
-            keypoints. In a config also one number, or a file of ``calibrate_thresholds.py``, which
+            keypoints. In a config also one number, or a file of ``mspose calibrate``, which
             then also gives the other options, except for those that the config sets. With 0 a
             keypoint never asks for another trial.
         score_threshold: tau_s, above which a trial of a keypoint counts; not negative. Default: 0.
@@ -88,7 +88,7 @@ class ConditionalOptions:
 
     @classmethod
     def _read(cls, path: str) -> dict[str, Any]:
-        """Return the options in a file of ``calibrate_thresholds.py``."""
+        """Return the options in a file of ``mspose calibrate``."""
         place = f'{WHERE}.thresholds file'
         content = read_json(path, place, REMEDY)
         stored = content if isinstance(content, dict) else {}

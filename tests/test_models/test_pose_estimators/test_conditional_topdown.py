@@ -515,7 +515,7 @@ def test_output_heatmaps_and_chosen_keypoints():
         (dict(thresholds=[0.1, None]), 'thresholds=.*: expected'),
         (dict(thresholds=[[0.1], [0.2]]), 'thresholds=.*: expected'),
         (dict(thresholds=[float('nan')] * 3), 'thresholds=.*: expected'),
-        (dict(thresholds='no/such/file.json'), 'not found.*calibrate_thresholds'),
+        (dict(thresholds='no/such/file.json'), 'not found.*mspose calibrate'),
         (dict(thresholds=0.5, score_threshold=-1), 'score_threshold=-1: expected'),
         (dict(thresholds=0.5, score_threshold='a'), 'score_threshold=.*: expected'),
         (dict(thresholds=0.5, perturbations=[]), 'perturbations=.*: expected'),
@@ -554,7 +554,7 @@ def test_broken_threshold_files(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message) as e:
         build(dict(conditional=dict(thresholds=str(path))))
-    assert str(path) in str(e.value) and 'calibrate_thresholds.py' in str(e.value)
+    assert str(path) in str(e.value) and 'mspose calibrate' in str(e.value)
     assert '\n' not in str(e.value)
 
 
