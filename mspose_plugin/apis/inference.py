@@ -1,12 +1,12 @@
-"""What MMPose's inference functions and inferencers need to fail well.
+"""What MMPose's inference functions and inferencers lack for broken inputs and wrong weights.
 
-:func:`adapt` is a row of :mod:`mspose_plugin.compat`. It changes names inside of MMPose's, mmdet's
-and mmengine's modules, so that it does not matter which is imported first:
+:func:`adapt` is a row of :mod:`mspose_plugin.compat`. It replaces names inside MMPose's, mmdet's
+and mmengine's modules, so that the order of imports does not matter. Without it,
 
 - ``inference_topdown`` takes the size of an image, which is its default box, from Pillow, which
-  leaves out the EXIF rotation that OpenCV applies when the network's input is decoded;
-- inferencers end at the first input that cannot be read, and a video at its first broken frame;
-- weights of another architecture are passed over with a warning.
+  ignores the EXIF rotation that OpenCV applies when the network's input is decoded;
+- inferencers stop at the first input that cannot be read, and a video at its first broken frame;
+- weights of another architecture are ignored with a warning.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from torch import nn
 
 from mspose_plugin.checkpoint.strict_loading import load_for_prediction
 from mspose_plugin.datasets.transforms.loading import MAX_BROKEN_RUN, LoadImageChecked, to_bgr
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import backend_of
 
@@ -118,25 +119,17 @@ def _checked_inputs(original: Callable) -> Callable:
             inputs = sorted(
                 backend.join_path(name, file) for file in files if _kind(file) == 'image'
             )
-            if not inputs:
-                raise InputError(f'input folder {name}: no images in it; check the path')
+            check(inputs, f'input folder {name}: no images in it; check the path')
             return original(self, inputs)
-        if hasattr(backend, 'exists') and not backend.exists(name):
-            raise InputError(f'input {name}: no such file or folder; check the path')
-        if _kind(name) not in ('image', 'video'):
-            raise InputError(
-                f'input {name}: neither an image, nor a video, nor a folder of images '
-                'by its name; check the path'
-            )
-        inputs = original(self, inputs)
-        if self._video_input:
-            if not inputs.opened:
-                raise InputError(
-                    f'input {name}: the video cannot be read; copy or download it '
-                    'again, or convert it'
-                )
-            return _frames(inputs.vcap, inputs.frame_cnt, name)
-        return inputs
+        there = not hasattr(backend, 'exists') or backend.exists(name)
+        check(there, f'input {name}: no such file or folder; check the path')
+        problem = 'by its name neither an image, nor a video, nor a folder of images'
+        check(_kind(name) in ('image', 'video'), f'input {name}: {problem}; check the path')
+        frames = original(self, inputs)
+        if not self._video_input:
+            return frames
+        check(frames.opened, f'input {name}: the video cannot be read; copy it again or convert it')
+        return _frames(frames.vcap, frames.frame_cnt, name)
 
     return _inputs_to_list
 
@@ -190,8 +183,7 @@ def _skipping_broken(original: Callable) -> Callable:
             # lifting to 3D counts the frames it has seen
             index = i - len(self.skipped) if hasattr(self, '_buffer') else i
             try:
-                if _is_special(single):
-                    raise InputError(single)
+                check(not _is_special(single), str(single))
                 data = self.preprocess_single(
                     single, index=index, bboxes=bboxes[i] if given else [], **kwargs
                 )
@@ -207,11 +199,8 @@ def _skipping_broken(original: Callable) -> Callable:
                 continue
             yield self.collate_fn(data), [single]
         if count and len(self.skipped) == count:
-            raise InputError(
-                fault
-                if count == 1
-                else f'none of the {count} inputs can be read, the last: {fault}'
-            ) from cause
+            several = f'none of the {count} inputs can be read, the last: ' if count > 1 else ''
+            raise InputError(f'{several}{fault}') from cause
         if self.skipped:
             logger.warning(
                 f'{len(self.skipped)} of {count} inputs could not be read and were skipped'
@@ -230,9 +219,8 @@ def _fault(single: Any, index: int, video: bool) -> str | None:
     try:
         if isinstance(single, str):
             LoadImageChecked().read(single)
-        elif single is None and video:
-            raise InputError('it cannot be decoded')
         else:
+            check(not video or single is not None, 'it cannot be decoded')
             to_bgr(single)
     except InputError as e:
         if isinstance(single, str):

@@ -1,4 +1,4 @@
-"""A stage of a training run as data: a config entry, checked, and what it says about a model."""
+"""A stage of a training run: a checked config entry, and which parts of a model it trains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import (
+    check,
+    check_keys,
+    check_number,
+    check_positive,
+    check_value,
+)
 
 STAGES = 'StageScheduleHook.stages'
 """What messages call the list of stages."""
@@ -16,19 +22,22 @@ STAGES = 'StageScheduleHook.stages'
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage, as the config gives it. What it does not mention is as in the config.
+    """One stage, as an entry of the config. Everything that it does not set stays as configured.
 
     Args:
         name: for the log and for messages.
         epochs: length, at least 1.
         train: the parts that train, as dotted module names
-            (``'backbone'``, ``'backbone.stacks.7'``); everything else is fixed. Defaults to
-            None, everything trains. Parameters that the model itself has fixed stay fixed.
+            (``'backbone'``, ``'backbone.stacks.7'``); everything else is frozen. Defaults to
+            None, everything trains. Parameters that the model itself has frozen stay frozen.
         set: attributes of modules during the stage,
             e.g. ``{'head.refine': False}``. Defaults to none.
         pipeline: transforms of the training data. Defaults to None,
             those of ``train_dataloader``.
-        lr_factor: what the initial learning rates are multiplied with. Defaults to 1.
+        lr_factor: factor on the initial learning rates. Defaults to 1.
+
+    Raises:
+        InputError: a value that is not as described.
     """
 
     name: str
@@ -41,44 +50,22 @@ class Stage:
     @classmethod
     def parse(cls, index: int, given: Any) -> Stage:
         """Read a config entry; ``index`` names a stage that has no name."""
-        if not isinstance(given, Mapping):
-            raise InputError(f'{STAGES}[{index}]: expected a dict, got {type(given).__name__}')
-        known = [f.name for f in fields(cls)]
-        unknown = [key for key in given if key not in known]
-        if unknown:
-            raise InputError(
-                f'{STAGES}[{index}]: unknown key {unknown[0]!r}; expected {", ".join(known)}'
-            )
-        stage = cls(**{'name': str(index + 1), 'epochs': 0, **given})
-        for key, fits, expected in (
-            ('epochs', type(stage.epochs) is int and stage.epochs >= 1, 'an integer of 1 or more'),
-            (
-                'train',
-                stage.train is None
-                or is_list(stage.train)
-                and len(stage.train) > 0
-                and all(isinstance(part, str) for part in stage.train),
-                'a list of module names, or None to train everything',
-            ),
-            (
-                'set',
-                isinstance(stage.set, Mapping) and all('.' in key for key in stage.set),
-                "a dict of attributes, e.g. {'head.refine': False}",
-            ),
-            (
-                'pipeline',
-                stage.pipeline is None or is_list(stage.pipeline) and len(stage.pipeline) > 0,
-                'a list of transforms, or None',
-            ),
-            (
-                'lr_factor',
-                isinstance(stage.lr_factor, (int, float)) and stage.lr_factor > 0,
-                'a positive number',
-            ),
-        ):
-            if not fits:
-                raise InputError(f'{stage.where(key)}={getattr(stage, key)!r}: expected {expected}')
-        return stage
+        check_keys(f'{STAGES}[{index}]', given, [f.name for f in fields(cls)])
+        return cls(**{'name': str(index + 1), 'epochs': 0, **given})
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        check_number(self.where('epochs'), self.epochs, 1, whole=True)
+        names = is_list(self.train) and all(isinstance(part, str) for part in self.train or (0,))
+        wanted = 'a list of module names, or None to train everything'
+        check_value(self.train is None or names, self.where('train'), self.train, wanted)
+        pairs = isinstance(self.set, Mapping) and all('.' in key for key in self.set)
+        wanted = "a dict of attributes, e.g. {'head.refine': False}"
+        check_value(pairs, self.where('set'), self.set, wanted)
+        steps = self.pipeline is None or is_list(self.pipeline) and self.pipeline
+        wanted = 'a list of transforms, or None'
+        check_value(steps, self.where('pipeline'), self.pipeline, wanted)
+        check_positive(self.where('lr_factor'), self.lr_factor)
 
     def where(self, key: str) -> str:
         """Name an entry of this stage in a message."""
@@ -105,22 +92,20 @@ def find_part(model: nn.Module, path: str, where: str) -> nn.Module:
     Raises:
         InputError: there is none; the message says which parts there are.
     """
-    found, parent = model, 'the model'
+    found: Any = model
+    parent = 'the model'
     for part in path.split('.'):
-        parts = {}
+        parts: dict[str, Any] = {}
         if isinstance(found, nn.Module):
             parts = dict([*found.named_children(), *found.named_parameters(recurse=False)])
-        if part not in parts:
-            raise InputError(
-                f'{where}: {path!r}: {parent} has no part {part!r}; it has '
-                f'{", ".join(parts) or "none"}'
-            )
+        known = ', '.join(parts) or 'none'
+        check(part in parts, f'{where}: {path!r}: {parent} has no part {part!r}; it has {known}')
         found, parent = parts[part], part
     return found
 
 
-def fixed_parts(module: nn.Module, stage: Stage, name: str = '') -> Iterator[nn.Module]:
-    """Yield the largest modules that contain nothing that trains in ``stage``.
+def frozen_parts(module: nn.Module, stage: Stage, name: str = '') -> Iterator[nn.Module]:
+    """Yield the largest modules that are frozen in ``stage``, with all that they contain.
 
     Args:
         module: the model, or the part of it called ``name``.
@@ -131,7 +116,7 @@ def fixed_parts(module: nn.Module, stage: Stage, name: str = '') -> Iterator[nn.
         path = f'{name}.{child_name}' if name else child_name
         if stage.trains(path):
             continue
-        if any(part.startswith(f'{path}.') for part in stage.train):
-            yield from fixed_parts(child, stage, path)
+        if any(part.startswith(f'{path}.') for part in stage.train or ()):
+            yield from frozen_parts(child, stage, path)
         else:
             yield child

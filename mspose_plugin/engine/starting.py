@@ -1,8 +1,8 @@
-"""A run's start, from reading its config to its first step: it succeeds, or leaves a line only.
+"""The start of a run, up to its first step: it succeeds, or leaves nothing but one line.
 
 mmengine makes the work directory before it looks at a config, and builds optimizer, schedulers and
-loops last. What is wrong with an entry therefore shows late, in the words of the part that takes
-it. Until a first step is done, all such words become one line, and what mmengine wrote is removed.
+loops last. A wrong entry therefore shows late, in the words of the component that takes it. Until
+the first step is done, every such error becomes one line, and what mmengine wrote is removed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mspose_plugin.utils.files import check_writable_folder
 
 
 class StartingRunner(Runner):
-    """mmengine's runner, known before it is complete, and whether it has done a step.
+    """mmengine's runner, available before it is complete, which knows whether it has done a step.
 
     Args:
         *args: as mmengine's.
@@ -49,9 +49,9 @@ class StartingRunner(Runner):
 def starting(cfg: Config) -> Iterator[None]:
     """Turn what goes wrong before a :class:`StartingRunner`'s first step into one line.
 
-    The block is the whole of a run. What one wrote that did not get to a first step is removed: its
-    log folder, its copy of the config and its lock where there was none, and folders it made.
-    Later errors pass unchanged, and everything stays.
+    The block holds the whole run. If it fails before its first step, what it wrote is removed: its
+    log folder, its copy of the config and its lock if they were not there before, and the folders
+    that it made. Later errors pass unchanged, and everything stays.
 
     Args:
         cfg: run config with ``filename`` and ``work_dir``.
@@ -65,7 +65,7 @@ def starting(cfg: Config) -> Iterator[None]:
     place = Path(os.path.abspath(cfg.work_dir))
     missing = [path for path in (place, *place.parents) if not path.exists()]
     copy = place / os.path.basename(cfg.filename)
-    copied_before = copy.exists()
+    new = [] if copy.exists() else [copy]
     StartingRunner.latest = None
     try:
         yield
@@ -74,22 +74,32 @@ def starting(cfg: Config) -> Iterator[None]:
         if runner is not None and runner.stepped:
             raise
         if is_main_process():
-            if hasattr(runner, '_log_dir'):
-                shutil.rmtree(runner._log_dir, ignore_errors=True)
-                if not copied_before:
-                    copy.unlink(missing_ok=True)
-            if missing:
-                remove_own_lock(place)
-            for path in missing:
-                with contextlib.suppress(OSError):  # somebody else's files are in it
-                    path.rmdir()
+            _remove_traces(runner, new, missing)
         if isinstance(e, InputError) or explain(e):
             raise
-        raise InputError(
-            f'config {cfg.filename}: {said(e)} (in {_place(e)}; MSPOSE_TRACEBACK=1 shows more)'
-        ) from e
+        where = f'in {_place(e)}; MSPOSE_TRACEBACK=1 shows more'
+        raise InputError(f'config {cfg.filename}: {said(e)} ({where})') from e
     finally:
         StartingRunner.latest = None
+
+
+def _remove_traces(runner: Any, new: list[Path], missing: list[Path]) -> None:
+    """Remove what a run that did not start has written.
+
+    Args:
+        runner: the runner, perhaps incomplete; None if there is none.
+        new: files that were not there before.
+        missing: folders that were not there before, the work directory and those above it.
+    """
+    if hasattr(runner, '_log_dir'):
+        shutil.rmtree(runner._log_dir, ignore_errors=True)
+        for path in new:
+            path.unlink(missing_ok=True)
+    if missing:
+        remove_own_lock(missing[0])
+    for path in missing:
+        with contextlib.suppress(OSError):  # it holds files of others
+            path.rmdir()
 
 
 def _place(error: Exception) -> str:

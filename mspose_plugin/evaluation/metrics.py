@@ -18,7 +18,7 @@ from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
 
 from mspose_plugin.evaluation import pck
-from mspose_plugin.utils.checks import check, check_value
+from mspose_plugin.utils.checks import check, check_positive
 from mspose_plugin.utils.files import write_json
 
 
@@ -56,7 +56,7 @@ class PckMetric(BaseMetric):
         """Check the threshold; see the class for the arguments."""
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.thr = self.upper if thr is None else float(thr)
-        check_value(self.thr > 0, f'{type(self).__name__}: thr', thr, 'a positive number')
+        check_positive(f'{type(self).__name__}: thr', self.thr)
         self.curve_file = curve_file
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:

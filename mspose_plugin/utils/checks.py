@@ -91,6 +91,20 @@ def check_number(
     check_value(fits and low <= value <= high, name, value, kind + limits * (low > -inf))
 
 
+def check_positive(name: str, value: Any) -> None:
+    """Refuse a value that is not a number above 0.
+
+    Args:
+        name: of the argument or config entry.
+        value: what was given.
+
+    Raises:
+        InputError: another value.
+    """
+    fits = isinstance(value, Real) and not isinstance(value, bool) and float(value) > 0
+    check_value(fits, name, value, 'a positive number')
+
+
 def check_range(
     name: str, value: Any, low: float = -inf, high: float = inf, whole: bool = False
 ) -> None:

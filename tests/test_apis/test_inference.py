@@ -102,7 +102,11 @@ def test_default_box_is_that_of_the_image_as_it_is_decoded(model, tmp_path, orie
 
 @pytest.mark.parametrize(
     'kind, words',
-    [('missing', 'No such file'), ('pipe', 'not a regular'), ('text', 'not an image')],
+    [
+        ('missing', 'No such file'),
+        ('pipe', 'not a regular'),
+        ('text', 'truncated, or not an image'),
+    ],
 )
 def test_inference_topdown_with_the_path_of_no_image(model, tmp_path, kind, words):
     path = tmp_path / 'a.jpg'
@@ -278,7 +282,7 @@ def test_arrays_keep_their_numbers(inferencer, images, tmp_path, warnings):
     arrays.append(np.zeros(4))
     assert len(list(inferencer(arrays, out_dir=str(tmp_path / 'out')))) == 2
     assert sorted(os.listdir(tmp_path / 'out/predictions')) == ['000000.json', '000002.json']
-    assert 'input 1: an image must be a NumPy array, got NoneType' in warnings[0]
+    assert 'input 1: no image: expected a NumPy array' in warnings[0]
     assert 'input 3: ' in warnings[1]
 
 
@@ -289,7 +293,7 @@ def test_one_broken_input_alone_and_nothing_but_broken_ones(inferencer, images):
         next(inferencer(str(images / '0.png')))
     with pytest.raises(InputError, match='none of the 2 inputs can be read, the last: .*1.png'):
         list(inferencer([str(images / '0.png'), str(images / '1.png')]))
-    with pytest.raises(InputError, match='^input 0: an image must be'):
+    with pytest.raises(InputError, match='^input 0: no image: expected'):
         next(inferencer(np.zeros(4)))
 
 

@@ -288,10 +288,10 @@ def test_bad_arguments(tmp_path):
         )
 
     for kwargs, message in (
-        (dict(aim='best'), 'expected one of per-pass'),
-        (dict(confidence=1), 'confidence 1'),
+        (dict(aim='best'), "aim='best': expected one of"),
+        (dict(confidence=1), 'confidence=1: expected'),
         (dict(evaluator=[]), 'is empty'),
-        (dict(evaluator=dict(type='AUC')), 'AUC: calibration knows'),
+        (dict(evaluator=dict(type='AUC')), 'AUC: calibration needs'),
     ):
         with pytest.raises(InputError, match=message):
             make(**kwargs)

@@ -12,6 +12,7 @@ from mspose_plugin.utils.checks import (
     check_keys,
     check_number,
     check_numbers,
+    check_positive,
     check_range,
     check_shapes,
     check_value,
@@ -67,6 +68,12 @@ def test_whole_numbers():
         message = said_by(check_number, 'n', value, 1, whole=True)
         assert message == f'n={value!r}: expected a whole number of 1 or more'
     assert said_by(check_number, 'n', 'x') == "n='x': expected a number"
+
+
+def test_positive_numbers():
+    check_positive('p', 1e-9)
+    for value in (0, -1, math.nan, True, '1', None):
+        assert said_by(check_positive, 'p', value) == f'p={value!r}: expected a positive number'
 
 
 def test_ranges():

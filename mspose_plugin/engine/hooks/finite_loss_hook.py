@@ -1,4 +1,4 @@
-"""A training whose loss has become NaN or infinite stops, in place of running on to the end."""
+"""A training run whose loss has become NaN or infinite stops instead of running to its end."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_number
 from mspose_plugin.utils.together import raise_together
 
 
 @HOOKS.register_module()
 class FiniteLossHook(Hook):
-    """Stops a training after a number of steps in a row whose loss is not finite.
+    """Stops a training run after a number of consecutive steps whose loss is not finite.
 
     A single one may be a step that a gradient scaler skips, or one odd batch; after several in a
-    row the weights are lost. The figures are those that mmengine has fetched for the log, so that
-    nothing waits for the GPU a second time. Processes of a distributed run compare notes every
+    row the weights are lost. The values are those that mmengine has fetched for the log, so that
+    nothing waits for the GPU a second time. The processes of a distributed run synchronise every
     ``patience`` steps and stop together.
 
-    ``AtomicCheckpointHook`` sees to it that such weights are never saved.
+    ``AtomicCheckpointHook`` makes sure that such weights are never saved.
 
     Args:
         patience: steps in a row, 1 or more. Defaults to 5 (ours).
@@ -32,10 +32,7 @@ class FiniteLossHook(Hook):
     """
 
     def __init__(self, patience: int = 5) -> None:
-        if type(patience) is not int or patience < 1:
-            raise InputError(
-                f'FiniteLossHook: patience={patience!r}: expected an integer of 1 or more'
-            )
+        check_number('FiniteLossHook: patience', patience, 1, whole=True)
         self.patience = patience
         self._run = 0
         self._first = ''

@@ -1,20 +1,20 @@
-"""A data loader that gives nothing more ends the run, in place of stopping it for ever."""
+"""A data loader that stops delivering ends the run instead of blocking it for ever."""
 
 from __future__ import annotations
 
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_positive
 
 
 @HOOKS.register_module()
 class LoaderTimeoutHook(Hook):
     """Gives every data loader with worker processes a time limit for a batch.
 
-    Where the shared memory is full, or a file system hangs, a worker neither delivers nor ends, and
-    PyTorch waits for it without end. With ``timeout`` in a loader's config this hook leaves it as
-    it is; ``IterBasedTrainLoop`` takes up its loader before any hook can, and needs it there.
+    If the shared memory is full, or a file system hangs, a worker neither delivers nor ends, and
+    PyTorch waits for it indefinitely. A ``timeout`` in a loader's config takes precedence;
+    ``IterBasedTrainLoop`` starts its loader before any hook runs, and needs it there.
 
     Args:
         seconds: how long the main process waits for one batch. Defaults to 600 (ours: far
@@ -25,8 +25,7 @@ class LoaderTimeoutHook(Hook):
     """
 
     def __init__(self, seconds: float = 600) -> None:
-        if not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise InputError(f'LoaderTimeoutHook: seconds={seconds!r}: expected a positive number')
+        check_positive('LoaderTimeoutHook: seconds', seconds)
         self.seconds = seconds
 
     def before_train(self, runner) -> None:

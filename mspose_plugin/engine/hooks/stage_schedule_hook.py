@@ -25,32 +25,32 @@ from mmpose.registry import HOOKS
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mspose_plugin.engine.stage import STAGES, Stage, find_part, fixed_parts, is_list
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.engine.stage import STAGES, Stage, find_part, frozen_parts, is_list
+from mspose_plugin.utils.checks import check, check_value, refused
 
 
 @HOOKS.register_module()
 class StageScheduleHook(Hook):
-    """Goes through the stages of a training run.
+    """Runs the stages of a training run one after the other.
 
-    At the start of a stage the parts that do not train are fixed (no gradient, evaluation mode:
+    At the start of a stage the parts that do not train are frozen (no gradient, evaluation mode:
     batch-norm statistics stay, dropout is off), attributes and data pipeline are set, and a
-    ``DistributedDataParallel`` wrapper is built anew, since it does not notice which parameters
-    train. The learning rate and every parameter scheduler start over, whose ``begin`` and ``end``
-    therefore count from the start of the stage. ``save_best`` too, so that each stage leaves its
-    best checkpoint: those of earlier stages belong to a network with untrained parts.
+    ``DistributedDataParallel`` wrapper is rebuilt, since it does not notice which parameters train.
+    The learning rate and every parameter scheduler start again, so that their ``begin`` and ``end``
+    count from the start of the stage. So does ``save_best``, so that each stage leaves its own best
+    checkpoint: those of earlier stages belong to a network with untrained parts.
 
-    The stage follows from the epoch. A resumed run continues as an uninterrupted one where mmengine
-    does; ``ExactResumeHook`` adds what that lacks. What a stage sets is in the checkpoint where the
-    module saves it with its weights (PyTorch's ``get_extra_state``, as ``MSRHead`` does), so that
-    a stage's checkpoint is tested as the network that was trained.
+    The stage follows from the epoch. A resumed run continues as an uninterrupted one does as far as
+    mmengine restores it; ``ExactResumeHook`` adds the rest. What a stage sets is in the checkpoint
+    if the module saves it with its weights (PyTorch's ``get_extra_state``, as ``MSRHead`` does), so
+    that the checkpoint of a stage is tested as the network that was trained.
 
     Args:
         stages: entries of :class:`Stage`; their epochs add up to
             ``train_cfg.max_epochs``.
         keep_optimizer_state: keep what the optimiser has accumulated, such as momentum,
             at the start of a stage. Defaults to False (ours: the momentum of a part that was
-            fixed for a stage is as old as the stage is long).
+            frozen during a stage is out of date by the length of that stage).
 
     Raises:
         InputError: at construction for malformed stages; before the first epoch when the epochs
@@ -67,8 +67,7 @@ class StageScheduleHook(Hook):
     priority = 'HIGH'
 
     def __init__(self, stages: Sequence[dict], keep_optimizer_state: bool = False) -> None:
-        if not is_list(stages) or not stages:
-            raise InputError(f'{STAGES}: expected a list of at least one stage')
+        check_value(is_list(stages) and stages, STAGES, stages, 'a list of at least one stage')
         self.stages = [Stage.parse(i, stage) for i, stage in enumerate(stages)]
         self.keep_optimizer_state = keep_optimizer_state
         self._ends = list(accumulate(stage.epochs for stage in self.stages))
@@ -88,17 +87,14 @@ class StageScheduleHook(Hook):
         """
         if not isinstance(runner._train_loop, BaseLoop):  # a dict when testing
             return
-        if not isinstance(runner.train_loop, EpochBasedTrainLoop) or isinstance(
-            runner.optim_wrapper, OptimWrapperDict
-        ):
-            raise InputError(
-                'StageScheduleHook: works with train_cfg.by_epoch=True and one optimizer'
-            )
-        if self._ends[-1] != runner.max_epochs:
-            raise InputError(
-                f'{STAGES}: {" + ".join(str(s.epochs) for s in self.stages)} = {self._ends[-1]} '
-                f'epochs, but train_cfg.max_epochs={runner.max_epochs}; make them equal'
-            )
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        single = not isinstance(runner.optim_wrapper, OptimWrapperDict)
+        needed = 'train_cfg.by_epoch=True and a single optimizer'
+        check(by_epoch and single, f'StageScheduleHook needs {needed}')
+        total = f'{" + ".join(str(s.epochs) for s in self.stages)} = {self._ends[-1]} epochs'
+        wanted = f'train_cfg.max_epochs={runner.max_epochs}'
+        equal = self._ends[-1] == runner.max_epochs
+        check(equal, f'{STAGES}: {total}, but {wanted}; make them equal')
         self._groups = deepcopy(
             [
                 {k: v for k, v in group.items() if k != 'params'}
@@ -112,35 +108,28 @@ class StageScheduleHook(Hook):
             for key in stage.set:
                 path, name = key.rsplit('.', 1)
                 module = find_part(model, path, stage.where('set'))
-                if not hasattr(module, name):
-                    raise InputError(
-                        f'{stage.where("set")}: {path} ({type(module).__name__}) '
-                        f'has no attribute {name!r}'
-                    )
+                owner = f'{stage.where("set")}: {path} ({type(module).__name__})'
+                check(hasattr(module, name), f'{owner} has no attribute {name!r}')
                 self._attributes[key] = getattr(module, name)
 
     def before_train(self, runner) -> None:
         """Check the stages against model and data; enter the stage of the epoch just finished.
 
-        A validation that is made up for before the next epoch thus sees the network as it was.
+        A missed validation that runs before the next epoch thus sees the network as it was.
         """
         model = _unwrap(runner.model)
         self._trainable = {n for n, p in model.named_parameters() if p.requires_grad}
         self._datasets = [(d, d.pipeline) for d in _with_pipeline(runner.train_dataloader.dataset)]
         self._pipelines = [self._build_pipeline(stage) for stage in self.stages]
-        if any(self._pipelines) and not self._datasets:
-            raise InputError(
-                f'{STAGES}: a stage has a pipeline, but '
-                f'{type(runner.train_dataloader.dataset).__name__} has none to change'
-            )
+        kind = type(runner.train_dataloader.dataset).__name__
+        fits = self._datasets or not any(self._pipelines)
+        check(fits, f'{STAGES}: a stage has a pipeline, but {kind} has none to change')
         for stage in self.stages:
             for part in stage.train or ():
                 find_part(model, part, stage.where('train'))
-            if not any(stage.trains(name) for name in self._trainable):
-                raise InputError(
-                    f'{stage.where("train")}: {list(stage.train or ())} has no '
-                    'parameter that could train'
-                )
+            trains = any(stage.trains(name) for name in self._trainable)
+            what = f'{stage.where("train")}: {list(stage.train or ())}'
+            check(trains, f'{what} has no parameter that could train')
         self._enter(runner, self.index_at(max(runner.epoch - 1, 0)))
 
     def before_train_epoch(self, runner) -> None:
@@ -153,7 +142,7 @@ class StageScheduleHook(Hook):
             self._restart(runner, stage)
 
     def before_train_iter(self, runner, batch_idx: int, data_batch=None) -> None:
-        """Put the fixed parts back into evaluation mode, which mmengine's loop has ended."""
+        """Put the frozen parts back into evaluation mode, which mmengine's loop has ended."""
         for module in self._frozen:
             if module.training:
                 module.eval()
@@ -170,7 +159,7 @@ class StageScheduleHook(Hook):
             parameter.requires_grad_(trains).grad = None
         if changed and is_model_wrapper(runner.model):
             self._wrap_anew(runner, model)
-        self._frozen = list(fixed_parts(model, stage))
+        self._frozen = list(frozen_parts(model, stage))
         for dataset, original in self._datasets:
             pipeline = self._pipelines[index] or original
             if dataset.pipeline is not pipeline:
@@ -206,11 +195,9 @@ class StageScheduleHook(Hook):
 
     @staticmethod
     def _wrap_anew(runner, model: nn.Module) -> None:
-        if not isinstance(runner.model, DistributedDataParallel):
-            raise InputError(
-                f'model_wrapper_cfg.type={type(runner.model).__name__}: '
-                'StageScheduleHook works with MMDistributedDataParallel'
-            )
+        kind, known = type(runner.model).__name__, isinstance(runner.model, DistributedDataParallel)
+        wanted = 'MMDistributedDataParallel, for StageScheduleHook'
+        check_value(known, 'model_wrapper_cfg.type', kind, wanted)
         runner.model = model  # frees the old wrapper, whose buckets are as large as the model
         runner.model = runner.wrap_model(deepcopy(runner.cfg.get('model_wrapper_cfg')), model)
         runner._maybe_compile('train_step')
@@ -219,14 +206,13 @@ class StageScheduleHook(Hook):
     def _build_pipeline(stage: Stage) -> Compose | None:
         if stage.pipeline is None:
             return None
-        try:
+        with refused(stage.where('pipeline'), KeyError, TypeError):
             return Compose(deepcopy(stage.pipeline))
-        except (KeyError, TypeError) as e:
-            raise InputError(f'{stage.where("pipeline")}: {str(e).splitlines()[0]}') from e
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+    inner: Any = model.module if is_model_wrapper(model) else model
+    return inner
 
 
 def _with_pipeline(dataset: Any) -> Iterator[Any]:

@@ -35,7 +35,7 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
 
     Returns:
         The lock, held as long as the object lives; the same object for another
-        call in this process. None, with a warning, where the file system knows no locks.
+        call in this process. None, with a warning, where the file system has no locks.
 
     Raises:
         InputError: another process trains there, or the folder cannot be written to.
@@ -49,23 +49,17 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
         lock.acquire()
         path.write_text(_own_name())
     except Timeout:
-        raise InputError(
-            f'work_dir {work_dir} is in use by {_holder(path)}; choose another '
-            '--work-dir, or wait for its end'
-        ) from None
+        remedy = 'choose another --work-dir, or wait until it has ended'
+        raise InputError(f'work_dir {work_dir} is in use by {_holder(path)}; {remedy}') from None
     except OSError as e:
-        if e.errno in _NO_LOCKS:
-            print_log(
-                f'work_dir {work_dir}: its file system knows no locks; take care that no '
-                'other training uses it',
-                'current',
-                logging.WARNING,
-            )
-            return None
-        raise InputError(
-            f'work_dir {work_dir}: cannot be written to ({e.strerror or e}); check '
-            'its permissions and the free space, or choose another --work-dir'
-        ) from e
+        if e.errno not in _NO_LOCKS:
+            problem = f'work_dir {work_dir}: cannot be written to ({e.strerror or e})'
+            remedy = 'check its permissions and the free space, or choose another --work-dir'
+            raise InputError(f'{problem}; {remedy}') from e
+        problem = f'work_dir {work_dir}: its file system has no locks'
+        remedy = 'make sure that no other training uses it'
+        print_log(f'{problem}; {remedy}', 'current', logging.WARNING)
+        return None
     return lock
 
 

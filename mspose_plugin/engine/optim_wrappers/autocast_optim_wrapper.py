@@ -11,7 +11,7 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check_choice
 
 _DTYPES = ('auto', 'bfloat16', 'float32')
 
@@ -54,8 +54,7 @@ class AutocastOptimWrapper(OptimWrapper):
     """
 
     def __init__(self, dtype: str = 'auto', **kwargs) -> None:
-        if dtype not in _DTYPES:
-            raise InputError(f'AutocastOptimWrapper: dtype={dtype!r}: expected one of {_DTYPES}')
+        check_choice('AutocastOptimWrapper: dtype', dtype, _DTYPES)
         super().__init__(**kwargs)
         self.dtype = dtype
 

@@ -36,5 +36,5 @@ def test_no_checkpoint_yet(train):
 
 @pytest.mark.parametrize('patience', [0, -1, 2.5, True, None])
 def test_patience(patience):
-    with pytest.raises(InputError, match=r'patience=.*: expected an integer of 1 or more'):
+    with pytest.raises(InputError, match=r'patience=.*: expected a whole number of 1 or more'):
         FiniteLossHook(patience)

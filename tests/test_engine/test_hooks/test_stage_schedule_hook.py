@@ -376,10 +376,10 @@ def test_ema_of_the_fixed_part(tmp_path):
     [
         ([], 'at least one stage'),
         ('mss', 'at least one stage'),
-        ([3], r'stages\[0\]: expected a dict, got int'),
+        ([3], r'stages\[0\]=3: expected a dict of name, epochs'),
         (
             [dict(epochs=1, freeze=['head'])],
-            r"stages\[0\]: unknown key 'freeze'; expected name, ep",
+            r"stages\[0\]=.*'freeze'.*: expected a dict of name, epochs",
         ),
         ([dict(train=['head'])], "stage '1': epochs=0"),
         ([dict(epochs=True)], 'epochs=True'),
