@@ -301,7 +301,7 @@ def test_bad_arguments(tmp_path):
     metric = make(evaluator=dict(type='CocoMetric'))
     metric.dataset_meta = dict(sigmas=np.full(17, SIGMA), dataset_name='none')
     metric.process(None, samples[:2])
-    with pytest.raises(InputError, match='two images at least, got 1 image'):
+    with pytest.raises(InputError, match='at least two images, got 1 image'):
         metric.evaluate(2)
     without = dict(samples[0])
     del without['raw_ann_info']
