@@ -34,6 +34,14 @@ from mspose_plugin.utils.errors import InputError
 
 _LEGACY = b''.join(pickle.dumps(number, 2) for number in (MAGIC_NUMBER, PROTOCOL_VERSION))
 """How a file of ``torch.save`` begins that is not a zip archive."""
+_AGAIN = '; copy or download it again'
+_EMPTY = f'the file is empty{_AGAIN}'
+_OTHER = 'not a file of torch.save; check the path, or copy it again'
+_PAGE = (
+    'a web page, not a file of torch.save; the address may need a login: download the file with a '
+    'browser'
+)
+_SCRIPT = 'a TorchScript archive, which holds code; give the checkpoint that it was exported from'
 
 
 class BrokenCheckpointError(InputError):
@@ -69,22 +77,10 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
             _inspect(f)
             f.seek(0)
             checkpoint = unpickling.load(f, map_location)
-    except unpickling.Refused as e:
-        raise UnsafeCheckpointError(
-            f'checkpoint {path}: refused, it asks for {_one_line(e)}, which no checkpoint needs '
-            'and which could run code or use up the machine; take a file from a source that you '
-            'trust, or ask for one saved with '
-            "torch.save(dict(state_dict=model.state_dict()), 'clean.pth')"
-        ) from None
-    except BrokenCheckpointError as e:
-        raise BrokenCheckpointError(f'checkpoint {path}: {e}') from e
     except torch.OutOfMemoryError:
         raise
     except Exception as e:  # whatever the broken bytes lead to
-        raise BrokenCheckpointError(
-            f'checkpoint {path}: cannot be read ({_one_line(e)}); if it was cut short, copy or '
-            'download it again'
-        ) from e
+        raise _explained(e, path) from e
     meta = checkpoint.get('meta') if isinstance(checkpoint, dict) else None
     if isinstance(meta, dict):
         # Python text that mmengine's Runner.resume would execute, in files of mmcv 1. mmengine
@@ -93,13 +89,30 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
     return checkpoint
 
 
+def _explained(error: Exception, path: str) -> InputError:
+    """Return the error for whoever gave the file."""
+    if isinstance(error, BrokenCheckpointError):
+        return BrokenCheckpointError(f'checkpoint {path}: {error}')
+    if isinstance(error, unpickling.Refused):
+        return UnsafeCheckpointError(
+            f'checkpoint {path}: refused, it asks for {_one_line(error)}, which no checkpoint '
+            'needs and which could run code or use up the machine; take a file from a source that '
+            'you trust, or ask for one saved with '
+            "torch.save(dict(state_dict=model.state_dict()), 'clean.pth')"
+        )
+    return BrokenCheckpointError(
+        f'checkpoint {path}: cannot be read ({_one_line(error)}); if it was cut short, copy or '
+        'download it again'
+    )
+
+
 def _one_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     return lines[0][:200] if lines else type(error).__name__
 
 
 def _inspect(f: IO[bytes]) -> None:
-    """Look through a file; only the two formats of ``torch.save`` pass, of which PyTorch has more.
+    """Look through a file; of the formats that PyTorch reads, the two of ``torch.save`` pass.
 
     Raises:
         BrokenCheckpointError, Refused: without the name of the file.
@@ -110,20 +123,14 @@ def _inspect(f: IO[bytes]) -> None:
     head = f.read(512)
     if head.startswith(b'PK\x03\x04'):
         _inspect_archive(f, size)
-    elif head.startswith(_LEGACY):
-        f.seek(len(_LEGACY))
-        _, storages, _ = (scan(f, size) for _ in ('machine', 'content', 'names of storages'))
-        if sum(storages.values()) > size:
-            raise BrokenCheckpointError('cut short; copy or download it again')
-    elif not head:
-        raise BrokenCheckpointError('the file is empty; copy or download it again')
-    elif re.match(rb'\s*<(!doctype )?html', head, re.IGNORECASE):
-        raise BrokenCheckpointError(
-            'a web page, not a file of torch.save; the address may need a login: download the '
-            'file with a browser'
-        )
-    else:
-        raise BrokenCheckpointError('not a file of torch.save; check the path, or copy it again')
+        return
+    if not head.startswith(_LEGACY):
+        page = re.match(rb'\s*<(!doctype )?html', head, re.IGNORECASE)
+        raise BrokenCheckpointError(_PAGE if page else _OTHER if head else _EMPTY)
+    f.seek(len(_LEGACY))
+    _, storages, _ = (scan(f, size) for _ in ('machine', 'content', 'names of storages'))
+    if sum(storages.values()) > size:
+        raise BrokenCheckpointError(f'cut short{_AGAIN}')
 
 
 def _inspect_archive(f: IO[bytes], size: int) -> None:
@@ -131,10 +138,7 @@ def _inspect_archive(f: IO[bytes], size: int) -> None:
     with zipfile.ZipFile(f) as archive:
         records = {r.filename.lower().partition('/')[2]: r for r in archive.infolist()}
         if 'constants.pkl' in records:
-            raise BrokenCheckpointError(
-                'a TorchScript archive, which holds code; give the checkpoint that it was '
-                'exported from'
-            )
+            raise BrokenCheckpointError(_SCRIPT)
         stored = all(r.compress_type == zipfile.ZIP_STORED for r in records.values())
         total = sum(r.file_size for r in archive.infolist())
         if not stored or total > size or len(records) < len(archive.infolist()):
@@ -142,12 +146,10 @@ def _inspect_archive(f: IO[bytes], size: int) -> None:
                 'more room than the file (a compressed or overlapping archive)'
             )
         for record in records.values():
-            # without one: saved with torch.serialization.set_crc32_options(False)
+            # without a checksum: saved with torch.serialization.set_crc32_options(False)
             if record.CRC and not _is_intact(archive, record):
-                raise BrokenCheckpointError(
-                    f'damaged, the checksum of its record {record.filename} does not match; copy '
-                    'or download it again'
-                )
+                wrong = f'the checksum of its record {record.filename} does not match'
+                raise BrokenCheckpointError(f'damaged, {wrong}{_AGAIN}')
     f.seek(0)
     content = torch._C.PyTorchFileReader(f).get_record('data.pkl')  # as torch.load finds it
     for name, nbytes in scan(io.BytesIO(content), size).items():
@@ -202,14 +204,11 @@ def _with_config(init_model: Callable) -> Callable:
     mmengine executes the text in ``message_hub`` or ``meta``. Reading it as data would not help:
     the ``type`` of an entry may be any function of any module.
     """
+    why = 'give the config file too, since the text that a checkpoint holds could run any code'
 
     @functools.wraps(init_model)
     def checked(self, cfg: Any, weights: str | None, *args: Any, **kwargs: Any) -> Any:
-        check(
-            cfg,
-            f'{type(self).__name__}: {weights} comes without a config; give the config file too, '
-            'since the text that a checkpoint holds could run any code',
-        )
+        check(cfg, f'{type(self).__name__}: {weights} comes without a config; {why}')
         return init_model(self, cfg, weights, *args, **kwargs)
 
     return checked
@@ -217,18 +216,16 @@ def _with_config(init_model: Callable) -> Callable:
 
 def _said_in_one_line(original: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap ``CheckpointLoader.load_checkpoint``: one line for an address that leads nowhere."""
+    give = 'give the path of a file, or an address that begins with https://'
 
     @functools.wraps(original)
     def load_checkpoint(filename: str, map_location: Any = None, logger: Any = 'current') -> Any:
-        give = 'give the path of a file, or an address that begins with https://'
         loader = CheckpointLoader._get_checkpoint_loader(filename)
         known = loader is not load_from_local or '://' not in filename
         check(known, f'checkpoint {filename}: unknown scheme; {give}')
         try:
             return original(filename, map_location, logger)
-        except InputError:
-            raise
-        except (KeyError, ImportError, ValueError) as e:
+        except (KeyError, ImportError) as e:
             reason = f'there is no {e}' if isinstance(e, KeyError) else _one_line(e)
             raise InputError(f'checkpoint {filename}: {reason}; {give}') from e
 

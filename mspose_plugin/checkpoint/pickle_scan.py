@@ -34,8 +34,17 @@ _CALLED = {
 }
 _WITHOUT_ARGUMENTS = {'builtins.bytes', 'mmengine.logging.history_buffer.HistoryBuffer'}
 _WITH_STATE = {f'{name}(…)' for name in (*SAFE_GLOBALS, 'collections.OrderedDict')}
-_ADDING = {'APPEND', 'APPENDS', 'SETITEM', 'SETITEMS', 'BUILD'}
-_INSTRUCTIONS = _ADDING | set(
+_LISTS = {'EMPTY_LIST'}
+_DICTS = {'EMPTY_DICT', 'collections.OrderedDict(…)', 'collections.Counter(…)'}
+_ADDING = {
+    'APPEND': _LISTS,
+    'APPENDS': _LISTS,
+    'SETITEM': _DICTS,
+    'SETITEMS': _DICTS,
+    'BUILD': _WITH_STATE,
+}
+"""Instruction -> what it may change."""
+_INSTRUCTIONS = set(_ADDING) | set(
     'PROTO STOP MARK NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT BINUNICODE '
     'SHORT_BINSTRING EMPTY_TUPLE EMPTY_LIST EMPTY_DICT TUPLE TUPLE1 TUPLE2 TUPLE3 '
     'BINPUT LONG_BINPUT BINGET LONG_BINGET GLOBAL NEWOBJ REDUCE BINPERSID'.split()
@@ -48,7 +57,8 @@ class _Part:
     """What an instruction leaves on the stack.
 
     Attributes:
-        value: of a text, a number or a name; of the result of a call, what was called.
+        value: of a text, a number or a name; of the result of a call, what was called; otherwise
+            the instruction.
         parts: of a tuple.
         size: how much it is, with all that is in it, as often as it is in it.
         depth: levels of parts in it.
@@ -142,11 +152,12 @@ def _made(instruction: str, argument: Any, taken: list[_Part]) -> _Part:
         target.take(added)
         if target.used:
             raise Refused('a change of what is part of something else')
-        if instruction == 'BUILD' and target.value not in _WITH_STATE:
-            raise Refused(f'a state for {target.value or "something that has none"}')
+        if target.value not in _ADDING[instruction]:
+            raise Refused(f'a change ({instruction}) of {target.value or "something computed"}')
         return target
     if not taken:
-        return _Part(argument, size=1 + len(argument) if isinstance(argument, str) else 1)
+        value = instruction if argument is None else argument
+        return _Part(value, size=1 + len(argument) if isinstance(argument, str) else 1)
     part = _Part(parts=taken if instruction.startswith("TUPLE") else ()).take(taken)
     if instruction in ('REDUCE', 'NEWOBJ'):
         function, arguments = taken

@@ -218,20 +218,23 @@ def test_headers_of_the_legacy_format(answers, at, case):
 MEAN = call('builtins.getattr', name(HISTORY), text('mean'))
 NONE3 = b'NNN'
 STATES = {  # what is said of a state for what has none, or of one that would break its owner
-    'a state for collections.Counter(…)': call('collections.Counter')
+    'a change (BUILD) of collections.Counter(…)': call('collections.Counter')
     + b'}'
     + text('items')
     + name('builtins.set')
     + b'sb',
-    'a state for collections.Counter': name('collections.Counter')
+    'a change (BUILD) of collections.Counter,': name('collections.Counter')
     + b'N}'
     + text('update')
     + name('builtins.set')
     + b's'
     + PAIR
     + b'b',
-    'a state for torch.Size(…)': call('torch.Size', b')') + b'}b',
-    'a state for torch._utils._rebuild_tensor_v2(…)': tensor(storage(text('0'))) + b')b',
+    'a change (BUILD) of torch.Size(…)': call('torch.Size', b')') + b'}b',
+    'a change (BUILD) of torch._utils._rebuild_tensor_v2(…)': tensor(storage(text('0'))) + b')b',
+    'a change (SETITEM) of torch._utils._rebuild_tensor_v2(…)': tensor(storage(text('0')))
+    + b'K\x00K\x00s',
+    'a change (APPEND) of EMPTY_DICT': DICT + b'Na',
     'the instruction EXT1': b'\x82\x01',
     'the instruction INST': b'(' + text('true') + b'ios\nsystem\n',
     'the instruction OBJ': b'(' + name('builtins.set') + text('true') + b'o',
