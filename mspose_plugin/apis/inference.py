@@ -52,7 +52,7 @@ def adapt() -> str:
         module._load_checkpoint_to_model = _load_checkpoint_to_model
     for owner, name, wrap in (
         (infer.BaseInferencer, '_init_model', _naming_the_checkpoint),
-        (BaseMMPoseInferencer, '_inputs_to_list', _checked_inputs),
+        (BaseMMPoseInferencer, '_inputs_to_list', _readable_inputs),
         (BaseMMPoseInferencer, 'preprocess', _skipping_broken),
     ):
         setattr(owner, name, wrap(getattr(owner, name)))
@@ -104,7 +104,7 @@ def _naming_the_checkpoint(original: Callable) -> Callable:
 # ---------------------------------------------------------------- inputs of an inferencer
 
 
-def _checked_inputs(original: Callable) -> Callable:
+def _readable_inputs(original: Callable) -> Callable:
     """Wrap ``_inputs_to_list``: one line for what is no input; every frame of a video."""
 
     @functools.wraps(original)

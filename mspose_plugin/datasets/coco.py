@@ -1,13 +1,13 @@
 """COCO's persons, checked while they are loaded.
 
-MMPose's ``CocoDataset`` drops persons without a word and meets other bad entries with a traceback.
+MMPose's ``CocoDataset`` silently drops persons, and fails with a traceback on other bad entries.
 The class below replaces it under its registered name, so that every config with
 ``type='CocoDataset'`` has the checks. Good entries come out as MMPose's, in the same order.
 
-What is left out, each with a count in the log: annotations without ``bbox`` or ``keypoints``, in
-images that the file does not list or of another category; in top-down data also what MMPose leaves
-out (crowds, no labelled keypoint, a box without size). What cannot be read ends the program with
-the file, the annotation's id and a remedy.
+Left out, each with a count in the log: annotations without ``bbox`` or ``keypoints``, in images
+that the file does not list, or of another category; in top-down data also what MMPose leaves out
+(crowds, no labelled keypoint, a box without size). An entry that cannot be read ends the program
+with the file, the annotation's id and a remedy.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import read_json
 
 CROWD, UNLABELLED = 'marked as a crowd', 'without a labelled keypoint'
-EXPECTED = (CROWD, UNLABELLED)  # COCO itself is full of them
+EXPECTED = (CROWD, UNLABELLED)  # COCO itself has many of them
 MEND = 'correct or remove it'
 IMAGE = dict(
     id=INTEGER, file_name=text(), width=numeric(positive=True), height=numeric(positive=True)
@@ -172,7 +172,7 @@ class CheckedCocoDataset(CocoDataset):
         ]
 
     def filter_data(self) -> list[dict]:
-        """Filter as MMPose does; refuse a detector file of which nothing is left."""
+        """Filter as MMPose does; refuse a detector file that leaves nobody."""
         people = super().filter_data()
         threshold = (self.filter_cfg or {}).get('bbox_score_thr', 0.0)
         check(

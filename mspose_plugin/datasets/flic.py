@@ -12,7 +12,7 @@ Conventions, the same for both formats:
   in the image (a person seen from behind), left and right change places, as if seen from the
   front. MODEC's toolkit has this rule for the arms; here hips and eyes change with them, as in
   pose-hg-train's files, which this reproduces exactly (199 training and 48 test persons). In a
-  file that is already observer-centric the rule finds nothing to do.
+  file that is already observer-centric the rule changes nothing.
 - *Box*: pose-hg-train crops a square of 440 px (its ``scale`` 2.2 times 200) around the torso
   box's centre x and y = 240, half of a frame's 480 px. With ``examples.mat``: the torso box's
   centre x, half of the frame's height, side 440 px scaled with the height over 480 [ours]. The
@@ -146,7 +146,7 @@ class FlicDataset(BaseCocoStyleDataset):
         return people, list(images.values())
 
     def _get_topdown_data_infos(self, instance_list: list[dict]) -> list[dict]:
-        """Keep what :meth:`_load_annotations` kept (MMPose would drop some without a word)."""
+        """Keep what :meth:`_load_annotations` kept (MMPose would silently drop some)."""
         return instance_list
 
 

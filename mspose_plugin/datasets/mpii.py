@@ -8,8 +8,8 @@ Person box: centre ``y += 15 * scale``, side ``200 * scale``, which ``GetBBoxCen
 1.25 in the pipeline.
 
 Ground truth: the ``.json`` files hold joints with four decimals, ``mpii_gt_val.mat`` all digits.
-One joint of the published stacked hourglass lies closer to PCKh@0.1 than that, so that the ``.mat``
-file's joints are taken where it has them, in float64.
+One joint of the published stacked hourglass lies closer to PCKh@0.1 than that; the joints of the
+``.mat`` file are therefore used where it has them, in float64.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class ZeroBasedMpiiDataset(MpiiDataset):
         return people, list(images.values())
 
     def _get_topdown_data_infos(self, instance_list: list[dict]) -> list[dict]:
-        """Keep what :meth:`_load_annotations` kept (MMPose would drop some without a word)."""
+        """Keep what :meth:`_load_annotations` kept (MMPose would silently drop some)."""
         return instance_list
 
 

@@ -15,8 +15,8 @@ class RandomPersons(DefaultSampler):
 
     Args:
         dataset: the data set.
-        count: how many persons; all where there are fewer.
-        seed: of the choice.
+        count: how many persons; all if there are fewer.
+        seed: of the random choice. Default: 0.
     """
 
     def __init__(self, dataset: Sized, count: int, seed: int = 0) -> None:

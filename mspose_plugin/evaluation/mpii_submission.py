@@ -1,6 +1,6 @@
 """``MpiiSubmission``: predictions in the file that MPII's benchmark evaluates.
 
-MPII keeps the labels of its test set to itself. Its evaluation toolkit (evalMPII: ``README.md``,
+MPII does not publish the labels of its test set. Its evaluation toolkit (evalMPII: ``README.md``,
 ``evaluatePCKh.m``, ``flatten_annolist.m``, ``annolist2matrix.m``) reads
 ``pred_keypoints_mpii.mat``:
 
@@ -82,7 +82,7 @@ class MpiiSubmission(BaseMetric):
         check_writable_file(str(out_file), '.mat')
         self.out_file = str(out_file)
         self.release_file = release_file
-        # read now: a wrong file is not found out after hours of testing
+        # read now, so that a wrong file does not show only after hours of testing
         self.release = read_release(release_file) if release_file and is_main_process() else {}
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

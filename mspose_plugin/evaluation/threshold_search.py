@@ -1,7 +1,7 @@
-"""Search the options of conditional testing on recorded trials: what gains most for its passes?
+"""Search for options of conditional testing on recorded trials: which gain most for their cost?
 
 Ke et al. (ECCV 2018, §4.1) take tau_c and tau_s from the validation set and do not say how. The
-search here is this project's. It replays trials that were recorded once, with the very code that
+search here is this project's. It replays trials that were recorded once, with the same code that
 testing runs (:func:`retry_and_fuse`), on one half of the images:
 
 1. Perturbations are taken one by one, each time the one that helps most, for several agreements.

@@ -1,4 +1,4 @@
-"""The one exception type for input that a user can mend, and what some errors of PyTorch mean."""
+"""The exception for input that a user can correct, and explanations of system errors."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _UNUSABLE = {
     errno.EPERM,
     errno.ENOTDIR,
 }
-"""What the system says of a place that is full, read-only or no folder."""
+"""Error numbers of a place that is full, read-only or not a folder."""
 
 
 def explain(error: Exception) -> str | None:
@@ -64,14 +64,14 @@ def explain(error: Exception) -> str | None:
         The line, with a remedy; None for any other error.
     """
     if isinstance(error, OSError) and error.errno in _UNUSABLE:
-        # what was writable at the start need not be at the end
+        # a place that was writable at the start may not be so at the end
         place = f'{error.filename}: ' if error.filename else ''
         return f'{place}{error.strerror}; check the permissions and the space there'
     if isinstance(error, (OSError, EOFError)) and any(
         frame.f_code.co_filename.endswith('torch/multiprocessing/reductions.py')
         for frame, _ in traceback.walk_tb(error.__traceback__)
     ):
-        # killed while a batch of its was being fetched: nobody is there to hand it over
+        # killed while the main process was fetching a batch from it
         return (
             f'a data-loading process was killed; if memory ran out, {_MORE_ROOM}; a training '
             'continues with --resume'

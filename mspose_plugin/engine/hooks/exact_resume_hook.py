@@ -1,9 +1,9 @@
-"""What mmengine lacks for a resumed run to continue exactly as an uninterrupted one.
+"""A resumed run continues exactly as an uninterrupted one would have.
 
-mmengine saves an epoch's checkpoint before the epoch's validation and goes on, when resumed, with
-the next epoch. ``ReduceOnPlateauLR`` then has not seen one of its figures and may reduce the
-learning rate an epoch late, and that epoch can no longer become the best. Nor is the state of
-the random number generators in a checkpoint.
+mmengine saves an epoch's checkpoint before the epoch's validation and continues, when resumed, with
+the next epoch. ``ReduceOnPlateauLR`` then misses one validation result and may reduce the learning
+rate an epoch late, and that epoch can no longer become the best one. Nor does a checkpoint hold
+the state of the random number generators.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VALIDATED = 'last_validation_epoch'
 
 @HOOKS.register_module()
 class ExactResumeHook(Hook):
-    """Makes up for the validation that an interrupted run still owed, and seeds every epoch.
+    """Runs the validation that an interrupted run missed, and seeds every epoch.
 
     With the same data order, a run resumed at an epoch is then bit-identical to an uninterrupted
     one on a CPU with ``num_workers=0``. Augmentation in worker processes has generators of its

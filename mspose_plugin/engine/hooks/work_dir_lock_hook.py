@@ -1,4 +1,4 @@
-"""One training at a time in a work directory."""
+"""One training run at a time in a work directory."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _holder(path: Path) -> str:
 
 @HOOKS.register_module()
 class WorkDirLockHook(Hook):
-    """Keeps a second training out of a work directory as long as the first one runs.
+    """Keeps a second training run out of a work directory as long as the first one lasts.
 
     Two of them would delete each other's unfinished checkpoints and mix their finished ones. The
     main process holds the lock (see :func:`lock_work_dir`); tests do not need it.
@@ -107,7 +107,7 @@ class WorkDirLockHook(Hook):
         raise_together(fault)
 
     def after_run(self, runner) -> None:
-        """Let others in, for a process that goes on after its training."""
+        """Release the work directory, for a process that goes on after its training."""
         lock = getattr(self, '_lock', None)
         if lock is not None:
             lock.release()

@@ -41,8 +41,8 @@ def fast_bfloat16(device: str = 'cpu') -> bool:
 class AutocastOptimWrapper(OptimWrapper):
     """Run the forward pass under bfloat16 autocast, without loss scaling.
 
-    mmengine's ``AmpOptimWrapper`` refuses to run on a CPU. bfloat16 has the range of float32, so
-    that the gradient scaler, which is what needs the GPU there, is not needed here.
+    mmengine's ``AmpOptimWrapper`` refuses to run on a CPU because its gradient scaler needs a GPU.
+    bfloat16 has the range of float32 and needs no scaler.
 
     Args:
         dtype: ``'bfloat16'``, ``'float32'`` (no autocast), or ``'auto'``: float32 on a device
