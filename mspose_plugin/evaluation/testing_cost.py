@@ -9,7 +9,12 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmpose.registry import METRICS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
+
+_NO_COUNTS = (
+    "TestingCost needs model.type='ConditionalTopdownPoseEstimator' with test_cfg.conditional or "
+    'test_cfg.multi_scale'
+)
 
 
 @METRICS.register_module()
@@ -32,11 +37,7 @@ class TestingCost(BaseMetric):
         """
         for sample in data_samples:
             pred = sample['pred_instances']
-            if 'num_trials' not in pred:
-                raise InputError(
-                    'TestingCost needs model.type=\'ConditionalTopdownPoseEstimator\' '
-                    'with test_cfg.conditional or test_cfg.multi_scale'
-                )
+            check('num_trials' in pred, _NO_COUNTS)
             self.results.append((int(pred['num_trials'][0]), int(pred['num_passes'][0])))
 
     def compute_metrics(self, results: list[tuple[int, int]]) -> dict[str, float]:

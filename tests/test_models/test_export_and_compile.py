@@ -1,4 +1,4 @@
-"""Whole networks, head included, leave Python: torch.export, and torch.compile in one graph."""
+"""Whole networks, head included, pass torch.export, and torch.compile as one graph."""
 
 import pytest
 import torch
@@ -68,10 +68,11 @@ def test_the_exported_program_gives_the_same_heatmaps(network):
 
 
 @torch.no_grad()
-def test_what_is_decoded_can_be_exported_alone(network):
+def test_what_is_decoded_is_the_last_of_all_heatmaps_and_can_be_exported_alone(network):
     model, image = network
-    model = Prediction(model)
-    same(model(image), torch.export.export(model, (image,)).module()(image))
+    prediction = Prediction(model)
+    same(tree_leaves(model(image, None, mode='tensor'))[-1], prediction(image)['heatmaps'])
+    same(prediction(image), torch.export.export(prediction, (image,)).module()(image))
 
 
 @pytest.mark.parametrize('network', ['msspose_stem', 'msspose_image', 'mlpe'], indirect=True)

@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.datasets.transforms import PackPoseInputs
 from mmpose.registry import TRANSFORMS
 
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.checks import check
 
 FIELD = 'original_image'
 
@@ -29,10 +29,8 @@ class KeepOriginalImage(BaseTransform):
         """
         if 'img' not in results:
             return results
-        if 'img_shape' in results:
-            raise InputError(
-                'KeepOriginalImage must be the first step of the pipeline, before the image loader'
-            )
+        first = 'img_shape' not in results
+        check(first, 'KeepOriginalImage must be the first step of the pipeline, before the loader')
         table = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
         results['instance_mapping_table'] = {**table, FIELD: FIELD}
         results[FIELD] = [results['img']]  # instance data need a length: that of one person

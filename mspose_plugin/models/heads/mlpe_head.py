@@ -31,7 +31,8 @@ from mspose_plugin.models.layers import (
     deconv_bn,
     resize,
 )
-from mspose_plugin.utils.checks import check, check_choice, check_value
+from mspose_plugin.utils.checks import check_choice, check_value
+from mspose_plugin.utils.errors import InputError
 
 _NO_VISIBILITY = (
     'MLPEHead: the losses tell occluded keypoints from visible ones, the data does not; put '
@@ -158,9 +159,9 @@ class MLPEHead(BaseHeatmapHead):
         return dict(heatmaps=self._fine(feats))
 
     def _fine(self, feats: Sequence[Tensor]) -> Tensor:
-        known = f'{len(feats)}, one for each level of the neck'
-        fits = len(feats) == len(self.sigmas)
-        check_value(fits, 'head.sigmas: number', len(self.sigmas), known)
+        if len(feats) != len(self.sigmas):
+            known = f'{len(feats)}, one for each level of the neck'
+            raise InputError(f'head.sigmas: number={len(self.sigmas)}: expected {known}')
         size = feats[-1].shape[-2:]
         return self.fine(
             torch.cat([cut(branch(f), size) for f, branch in zip(feats, self.branches)], 1)
@@ -221,6 +222,6 @@ class MLPEHead(BaseHeatmapHead):
     @staticmethod
     def _visible(batch_data_samples: list[PoseDataSample]) -> Tensor:
         labels = [d.gt_instance_labels for d in batch_data_samples]
-        known = all('keypoints_visible_weights' in entry for entry in labels)
-        check(known, _NO_VISIBILITY)
+        if not all('keypoints_visible_weights' in entry for entry in labels):
+            raise InputError(_NO_VISIBILITY)
         return torch.cat([entry.keypoints_visible_weights for entry in labels])

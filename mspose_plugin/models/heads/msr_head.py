@@ -103,7 +103,7 @@ class MSRHead(MSSHead):
             InputError: the backbone has other levels or keypoints, fewer stacks, no context, or one
                 of another width.
         """
-        stacks, context = super().forward(feats), getattr(feats, 'context', None)
+        stacks, context = feats if isinstance(feats, HourglassOutput) else (feats, None)
         if not self.refine:
             return stacks
         height, width = size = stacks[-1][-1].shape[-2:]

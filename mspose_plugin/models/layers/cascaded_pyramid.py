@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from mmpose.models.backbones.resnet import Bottleneck
 from torch import Tensor, nn
 
-from mspose_plugin.utils.checks import check_value
+from mspose_plugin.utils.errors import InputError
 
 KAIMING_INIT = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'])
 """Initialisation of what follows the backbone (ours)."""
@@ -58,7 +58,8 @@ def cut(maps: Tensor, size: Sequence[int]) -> Tensor:
     Raises:
         InputError: maps that are smaller.
     """
-    (height, width), have = size, tuple(maps.shape[-2:])
-    fits = have[0] >= height and have[1] >= width
-    check_value(fits, 'up-sampled level', have, f'{height, width} or more; see backbone.strides')
+    height, width = size
+    if maps.shape[-2] < height or maps.shape[-1] < width:
+        known = f'{tuple(size)} or more; see backbone.strides'
+        raise InputError(f'up-sampled level={tuple(maps.shape[-2:])}: expected {known}')
     return maps[..., :height, :width]

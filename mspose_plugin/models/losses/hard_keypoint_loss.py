@@ -11,7 +11,8 @@ import torch
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.utils.checks import check_number, check_value
+from mspose_plugin.utils.checks import check_number
+from mspose_plugin.utils.errors import InputError
 
 
 @MODELS.register_module()
@@ -48,9 +49,9 @@ class HardKeypointMSELoss(nn.Module):
         Raises:
             InputError: ``topk`` larger than K.
         """
-        keypoints = output.shape[1]
-        known = f'at most {keypoints}, the number of keypoints'
-        check_value(self.topk <= keypoints, 'HardKeypointMSELoss: topk', self.topk, known)
+        if self.topk > output.shape[1]:
+            known = f'at most {output.shape[1]}, the number of keypoints'
+            raise InputError(f'HardKeypointMSELoss: topk={self.topk}: expected {known}')
         dtype = torch.promote_types(output.dtype, torch.float32)
         losses = (output.to(dtype) - target.to(dtype)).square().flatten(2).mean(2)
         if target_weights is not None:

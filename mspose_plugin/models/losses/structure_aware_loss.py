@@ -27,7 +27,10 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from mspose_plugin.skeletons import GROUPS
-from mspose_plugin.utils.checks import check, check_choice, check_number, check_shapes, check_value
+from mspose_plugin.utils.checks import check, check_choice, check_number, check_value
+from mspose_plugin.utils.errors import InputError
+
+_NAME = 'StructureAwareLoss'
 
 
 class _QuadraticForm(torch.autograd.Function):
@@ -107,9 +110,9 @@ class StructureAwareLoss(nn.Module):
         loss_weight: float = 1.0,
     ) -> None:
         super().__init__()
-        check_choice('StructureAwareLoss: norm', norm, ('mse', 'l2'))
-        check_choice('StructureAwareLoss: combine', combine, ('sum', 'max'))
-        check_number('StructureAwareLoss: alpha', alpha, 0)
+        check_choice(f'{_NAME}: norm', norm, ('mse', 'l2'))
+        check_choice(f'{_NAME}: combine', combine, ('sum', 'max'))
+        check_number(f'{_NAME}: alpha', alpha, 0)
         self.alpha, self.norm, self.combine = alpha, norm, combine
         self.loss_weight = loss_weight
         # the groups S_n as lists of keypoint indices
@@ -148,12 +151,15 @@ class StructureAwareLoss(nn.Module):
         Raises:
             InputError: shapes that do not agree, or a skeleton of another size.
         """
-        maps, weighted = 'B K H W', (target_weights, 'B K')
-        shapes = dict(output=(output, maps), target=(target, maps), target_weights=weighted)
-        check_shapes('StructureAwareLoss', **shapes)
-        groups, fits = len(self.groups), not self.alpha or len(self.groups) == output.shape[1]
-        known = f'{output.shape[1]}, one for each keypoint of the data; see skeleton and groups'
-        check_value(fits, 'StructureAwareLoss: number of groups', groups, known)
+        batch, keypoints = output.shape[:2]
+        given = None if target_weights is None else tuple(target_weights.shape)
+        if target.shape != output.shape or given not in (None, (batch, keypoints)):
+            shapes = f'output {tuple(output.shape)}, target {tuple(target.shape)}'
+            known = '[B, K, H, W] twice and [B, K]'
+            raise InputError(f'{_NAME}: {shapes}, target_weights {given}: expected {known}')
+        if self.alpha and len(self.groups) != keypoints:
+            known = f'{keypoints}, one for each keypoint of the data; see skeleton and groups'
+            raise InputError(f'{_NAME}: number of groups={len(self.groups)}: expected {known}')
         with torch.autocast(output.device.type, enabled=False):
             dtype = torch.promote_types(output.dtype, torch.float32)
             output, target = output.to(dtype).flatten(2), target.to(dtype).flatten(2)
@@ -206,9 +212,9 @@ def _groups(
 ) -> list[list[int]]:
     """Return the groups S_n, sorted."""
     one = (skeleton is None) != (groups is None)
-    check(one, 'StructureAwareLoss: give either skeleton or groups when alpha > 0')
+    check(one, f'{_NAME}: give either skeleton or groups when alpha > 0')
     if skeleton is not None:
-        check_choice('StructureAwareLoss: skeleton', skeleton, GROUPS)
+        check_choice(f'{_NAME}: skeleton', skeleton, GROUPS)
         groups = GROUPS[skeleton]
     members = groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))
     keypoints = range(len(members))
@@ -216,5 +222,5 @@ def _groups(
         group = tuple(members.get(n, ()))
         known = f'some of the keypoints 0 to {keypoints[-1]}'
         fits = group and set(group) <= set(keypoints)
-        check_value(fits, f'StructureAwareLoss: group {n}', group, known)
+        check_value(fits, f'{_NAME}: group {n}', group, known)
     return [sorted(set(members[n])) for n in keypoints]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mspose_plugin.models.layers import KAIMING_INIT, conv_bn, cut, deconv_bn, resize
 from mspose_plugin.utils.checks import check_choice, check_value
+from mspose_plugin.utils.errors import InputError
 
 
 class FeatureEnhancement(BaseModule):
@@ -137,8 +138,9 @@ class MultiLevelNeck(BaseModule):
             InputError: another number of maps or channels, or levels that are not half as large.
         """
         channels = tuple(f.shape[1] for f in feats)
-        known = f'{channels}, or a backbone.out_indices that gives C2..C5'
-        check_value(channels == self.in_channels, 'neck.in_channels', self.in_channels, known)
+        if channels != self.in_channels:
+            known = f'{channels}, or a backbone.out_indices that gives C2..C5'
+            raise InputError(f'neck.in_channels={self.in_channels}: expected {known}')
         coarsest, *finer = reversed(feats)
         level = self.laterals[0](coarsest)
         if self.enhancement is not None:
