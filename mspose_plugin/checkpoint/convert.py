@@ -167,3 +167,30 @@ def convert(checkpoint: Any, layout: str = 'auto', **options: Any) -> Converted:
         for key, value in target.items()
     }
     return result
+
+
+def output_difference(checkpoint: Any, result: Converted) -> float | None:
+    """Run the published network and the converted one on the same noise.
+
+    Args:
+        checkpoint: what was converted.
+        result: from :func:`convert`.
+
+    Returns:
+        The largest difference between their outputs, relative to the largest output; None where
+        the published network is not known (``Layout.reference``).
+    """
+    reference, state = LAYOUTS[result.layout].reference, weights_of(checkpoint)
+    if reference is None:
+        return None
+    theirs, ours = reference(result.backbone).eval(), MODELS.build(result.backbone).eval()
+    own = theirs.state_dict()
+    if any(key not in own or own[key].shape != value.shape for key, value in state.items()):
+        return None  # a stem of another width
+    theirs.load_state_dict(state, strict=False)  # counters may be missing
+    ours.load_state_dict({k.removeprefix('backbone.'): v for k, v in result.state_dict.items()})
+    side = 4 << result.backbone['depth']
+    image = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        pairs = [(a, b[-1]) for a, b in zip(theirs(image), ours(image))]
+    return max(float((a - b).abs().max() / a.abs().max()) for a, b in pairs)

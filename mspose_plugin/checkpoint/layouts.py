@@ -24,9 +24,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmpose.models.backbones import ResNeSt
-from torch import Tensor
+from torch import Tensor, nn
 
 from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.reference_hourglass import Bearpaw, Princeton
 
 State = Mapping[str, Tensor]
 Names = Iterator[tuple[str, str]]
@@ -69,6 +70,8 @@ class Layout:
         options: what may be chosen of the backbone, other than what the
             tensors' shapes say. Default: nothing.
         notes: what else to know before using the weights.
+        reference: makes the published network, written anew, from the config of our backbone.
+            Default: None (there is none).
     """
 
     source: str
@@ -80,6 +83,7 @@ class Layout:
     idle: str = ''
     options: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    reference: Callable[[dict[str, Any]], nn.Module] | None = None
 
 
 def _highest(state: State, pattern: str) -> int:
@@ -107,6 +111,13 @@ def _hourglass(
         levels=(1,),
         stem_channels=(widths['a'], widths['b'], widths['c']),
     )
+
+
+def _reference(network: Callable[..., nn.Module]) -> Callable[[dict[str, Any]], nn.Module]:
+    def build(cfg: dict[str, Any]) -> nn.Module:
+        return network(cfg['num_stacks'], cfg['channels'], cfg['num_keypoints'], cfg['depth'])
+
+    return build
 
 
 def _block(source: str, target: str, conv: str, projection: str) -> Names:
@@ -245,6 +256,7 @@ LAYOUTS: dict[str, Layout] = {
         idle='.skip_layer.conv',
         options=('levels',),
         notes=(_HALF_CELL,),
+        reference=_reference(Princeton),
     ),
     'bearpaw': Layout(
         source='bearpaw/pytorch-pose',
@@ -255,6 +267,7 @@ LAYOUTS: dict[str, Layout] = {
         configs=tuple(f'configs/hourglass/hourglass{n}_mpii_bearpaw.py' for n in (8, 2, 1)),
         options=('levels',),
         notes=(_HALF_CELL,),
+        reference=_reference(Bearpaw),
     ),
     'resnest': Layout(
         source='zhanghang1989/ResNeSt',

@@ -22,7 +22,7 @@ from mmengine.runner import CheckpointLoader
 from mmpose.registry import MODELS
 
 from mspose_plugin.apis.models import find_config
-from mspose_plugin.checkpoint.convert import Converted, convert
+from mspose_plugin.checkpoint.convert import Converted, convert, output_difference
 from mspose_plugin.checkpoint.layouts import LAYOUTS
 from mspose_plugin.checkpoint.published import SCHEME, URLS, url_of
 from mspose_plugin.cli import arguments
@@ -30,6 +30,9 @@ from mspose_plugin.cli.configs import read_config
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import backend_of
+
+MAX_DIFFERENCE = 1e-4
+"""Between the outputs of the published and the converted network, relative to the largest."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,10 +72,20 @@ def main(args: argparse.Namespace) -> None:
         result = convert(checkpoint, args.layout, **options)
     except InputError as e:
         raise InputError(f'{args.src}: {e}') from e
+    difference = output_difference(checkpoint, result)
+    check(
+        difference is None or difference < MAX_DIFFERENCE,
+        f'{args.src}: the converted network answers otherwise than the published one (relative '
+        f'difference {difference}); are the weights finite?',
+    )
     buffer = io.BytesIO()
     torch.save(result.checkpoint(), buffer)
     backend_of(args.dst).put(buffer.getvalue(), args.dst)
     print(report(result, args.dst))
+    if difference is not None:
+        print(
+            f'\nthe published network gives the same outputs (relative difference {difference:.1g})'
+        )
     print(f'\nwrote {args.dst}')
 
 

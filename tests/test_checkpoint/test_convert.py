@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections import OrderedDict
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -16,7 +17,7 @@ from mmpose.structures import PoseDataSample
 from tiny_run import write_mpii
 
 import mspose_command
-from mspose_plugin.checkpoint.convert import convert, detect, weights_of
+from mspose_plugin.checkpoint.convert import convert, detect, output_difference, weights_of
 from mspose_plugin.checkpoint.layouts import LAYOUTS
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.cli.convert import fitting_config
@@ -315,6 +316,39 @@ def test_other_errors():
     two = {k.replace('.0.0.0.', '.0.0.1.'): v for k, v in state.items()}
     with pytest.raises(InputError, match='-b 1'):
         convert({**state, **two})
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_the_converter_compares_outputs(tool, tmp_path, monkeypatch, name):
+    _, checkpoint = published(name)
+    assert output_difference(checkpoint, convert(checkpoint)) < 1e-5
+    assert output_difference(checkpoint, convert(checkpoint, levels=(2, 1))) < 1e-5
+    net, converted = resnest()
+    assert output_difference(net.state_dict(), converted) is None
+    torch.save(checkpoint, tmp_path / 'a.pth')
+    status, out, _ = tool(tmp_path / 'a.pth', tmp_path / 'b.pth')
+    assert status == 0 and 'the published network gives the same outputs' in out
+    # two modules of one shape in each other's place
+    rules = LAYOUTS[name]
+    swap = {'stacks.0.hourglass.ups.0': 'stacks.0.hourglass.downs.0'}
+    swap |= {v: k for k, v in swap.items()}
+
+    def swapped(cfg):
+        for theirs, ours in rules.modules(cfg):
+            head, _, last = ours.rpartition('.')
+            yield theirs, f'{swap.get(head, head)}.{last}'
+
+    monkeypatch.setitem(LAYOUTS, name, replace(rules, modules=swapped))
+    status, _, err = tool(tmp_path / 'a.pth', tmp_path / 'c.pth')
+    assert status == 2 and 'answers otherwise than the published one' in err
+    assert err.count('\n') == 1 and not (tmp_path / 'c.pth').exists()
+
+
+@pytest.mark.parametrize('name', PUBLISHED)
+def test_no_two_tensors_have_one_place(name):
+    cfg = dict(num_stacks=3, depth=4)
+    pairs = list(LAYOUTS[name].modules(cfg))
+    assert len(set(pairs)) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 def test_tool_writes_what_mmengine_loads(tool, tmp_path, repository):
