@@ -1,5 +1,6 @@
 """What all tests share: seeds, MMPose's registries, the real data beside the repository."""
 
+import gc
 import multiprocessing
 import os
 import random
@@ -40,6 +41,9 @@ def server():
     """Start the server that processes are forked from: there is one, whichever test needs it."""
     multiprocessing.set_forkserver_preload(list(tiny_run.PRELOAD))
     forkserver.ensure_running()
+    gc.freeze()  # mmengine collects for every data set: seconds over all that is imported
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

@@ -191,8 +191,9 @@ def _files(dataset: ConfigDict) -> Iterator[str]:
 def _remedy(dataset: ConfigDict) -> str:
     kind = dataset.type
     kind = getattr(kind, '__name__', kind).rpartition('.')[2].lower()
-    root = osp.join(dataset.get('data_root') or '', '')
+    root = osp.join(dataset.get('data_root') or '.', '')
     for name, what in DOWNLOADS.items():
         if name in kind:
-            return f'put {what.format(root=root)}, or try synthetic people: python tools/demo.py'
+            synthetic = f'mspose synthesize --layout {name} --out {root}'
+            return f'put {what.format(root=root)}, or try synthetic people: {synthetic}'
     return 'check data_root, ann_file and data_prefix in the config'

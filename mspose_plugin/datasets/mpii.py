@@ -39,7 +39,7 @@ IMAGES_HELP = (
     'download mpii_human_pose_v1.tar.gz from http://human-pose.mpi-inf.mpg.de and '
     'unpack it to data/mpii/images'
 )
-SYNTHETIC_HELP = 'or try synthetic people: python tools/demo.py'
+SYNTHETIC_HELP = 'or try synthetic people: mspose synthesize --layout mpii'
 ANN_HELP = (
     'put the files of https://download.openmmlab.com/mmpose/datasets/mpii_annotations.tar '
     f'(MPII as prepared for MMPose) into data/mpii/annotations and {IMAGES_HELP}; '

@@ -267,7 +267,7 @@ def test_missing_files(root):
         build(root)
     (root / 'ann.json').unlink()
     with pytest.raises(
-        InputError, match='ann.json.*not found.*data/mpii/annotations.*tools/demo.py'
+        InputError, match='ann.json.*not found.*data/mpii/annotations.*mspose synthesize'
     ) as e:
         build(root)
     assert '\n' not in str(e.value)
