@@ -295,9 +295,7 @@ def test_hostile_checkpoint_is_refused_everywhere(base, test, train, tmp_path, l
     path = tmp_path / 'hostile.pth'
     torch.save(checkpoint, path, _use_new_zipfile_serialization=not legacy)
     for done in (test(path), train('--resume', path)):
-        assert done.error.startswith(
-            f'error: checkpoint {path}: refused, it asks for posix.system'
-        )
+        assert done.error.startswith(f'error: checkpoint {path}: refused, it asks for posix.system')
     with pytest.raises(UnsafeCheckpointError, match='posix.system'):
         init_model(str(base / 'tiny.py'), str(path), device='cpu')
     assert not list(tmp_path.rglob('pwned')) and not Path('pwned').exists()
