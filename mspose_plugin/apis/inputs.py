@@ -15,10 +15,19 @@ import numpy as np
 from mmpose.apis.inferencers import Pose2DInferencer
 from PIL import Image, ImageOps
 
-from mspose_plugin.utils.checks import check, numbers
-from mspose_plugin.utils.errors import InputError
+from mspose_plugin.datasets.annotations import Field, numeric, read_columns
+from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import read_json
 
+BOX = dict(
+    image_id=Field(
+        lambda values: values if all(isinstance(v, int | str) for v in values) else None,
+        'an integer or a file name',
+    ),
+    bbox=numeric(4),
+    score=numeric(),
+    category_id=numeric(default=1),
+)
 Source = tuple[str | None, Any]
 """Path of an image (or of its video), and what it is read from: the path, or an array."""
 
@@ -135,17 +144,12 @@ def read_boxes(path: str) -> dict[str, np.ndarray]:
     Raises:
         InputError: not such a file; the entry is named.
     """
-    expected = 'expected a list of {image_id, bbox [x, y, width, height], score}'
+    expected = "give a detector's boxes in COCO's result format"
     content = read_json(path, 'detector file', expected)
-    check(isinstance(content, list), f'detector file {path!r}: {expected}')
+    boxes = read_columns(f'detector file {path!r}', 'box', content, BOX, expected)
     found = defaultdict(list)
-    for number, entry in enumerate(content):
-        values = [*entry.get('bbox', ()), entry.get('score')] if isinstance(entry, dict) else None
-        box = numbers(values, (5,))
-        if box is None or 'image_id' not in entry:
-            raise InputError(f'detector file {path!r}: entry {number} is {entry!r:.80}; {expected}')
-        if entry.get('category_id', 1) == 1:
-            image_id = entry['image_id']
-            name = f'{image_id:012d}' if isinstance(image_id, int) else Path(str(image_id)).stem
-            found[name].append(np.concatenate([box[:2], box[:2] + box[2:4], box[4:]]))
+    for image_id, (x, y, width, height), score, category in zip(*boxes.values()):
+        if category == 1:
+            name = f'{image_id:012d}' if isinstance(image_id, int) else Path(image_id).stem
+            found[name].append((x, y, x + width, y + height, score))
     return {name: np.array(boxes) for name, boxes in found.items()}
