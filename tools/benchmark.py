@@ -381,11 +381,11 @@ def _pass(part: torch.nn.Module, inputs: object, outputs: object) -> Callable[[]
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
-    """Find the tensors in nested sequences and in the attributes of these."""
+    """Find the tensors in nested sequences."""
     if isinstance(value, Tensor):
         yield value
     elif value is not None:
-        for item in (*value, *getattr(value, '__dict__', {}).values()):
+        for item in value:
             yield from _tensors(item)
 
 

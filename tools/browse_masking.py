@@ -21,6 +21,7 @@ from mmpose.structures import PoseDataSample
 
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import check_data, load_config, require
+from mspose_plugin.cli.output import track
 from mspose_plugin.cli.running import run
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils import untrained
@@ -61,11 +62,11 @@ def main(args: argparse.Namespace) -> None:
     visualizer.set_dataset_meta(dataset.metainfo)
     np.random.seed(args.seed)
     chosen = np.random.permutation(len(dataset))[: args.num]
-    grid.save(
-        [draw_person(dataset[int(i)], masking, visualizer, args.size) for i in chosen],
-        args.columns,
-        args.out,
-    )
+    cells = [
+        draw_person(dataset[int(i)], masking, visualizer, args.size)
+        for i in track(chosen, 'persons', len(chosen))
+    ]
+    grid.save(cells, args.columns, args.out)
 
 
 def find(node: Any, kind: str) -> Iterator[dict]:
