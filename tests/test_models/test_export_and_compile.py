@@ -67,6 +67,7 @@ def test_the_exported_program_gives_the_same_heatmaps(network):
     same(model(image, None, mode='tensor'), program.module()(image, None, mode='tensor'))
 
 
+@pytest.mark.parametrize('network', ['msspose_stem', 'mlpe'], indirect=True)
 @torch.no_grad()
 def test_what_is_decoded_is_the_last_of_all_heatmaps_and_can_be_exported_alone(network):
     model, image = network

@@ -142,7 +142,7 @@ class MSRHead(MSSHead):
         return dict(heatmaps=outputs[-1][-1], **unrefined)
 
     def supervised(self, outputs: Heatmaps) -> dict[str, Heatmaps]:
-        """Log the regression apart from the stacks."""
+        """Log the losses of the regression separately from the stacks'."""
         if not self.refine:
             return super().supervised(outputs)
         return dict(loss=outputs[:-1], loss_msr=outputs[-1:])

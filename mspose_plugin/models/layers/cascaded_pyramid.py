@@ -2,6 +2,9 @@
 
 Chen et al., "Cascaded Pyramid Network for Multi-Person Pose Estimation", CVPR 2018; the authors'
 release of MLPE (ICRA 2021). Ours: how maps are cut where sizes are odd.
+
+Plain PyTorch modules: mmcv's ``ConvModule`` would rename the weights, and trained checkpoints would
+no longer load.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Shao et al., "A Multi-level Network for Human Pose Estimation", ICRA 2021: a pyramid over the
 backbone's C5..C2 in the manner of CPN, with AugFPN's residual feature augmentation on C5 ("feature
-enhancement") and transposed convolutions to go up. The authors' release makes every lower level of
-the level above alone. Ours: adding the backbone's own features of a level to it, as feature
+enhancement") and transposed convolutions to go up. The authors' release builds every lower level
+from the level above alone. Ours: adding the backbone's own features of a level to it, as feature
 pyramids do (``lateral_skips``, off by default), and CPN's convolution after bilinear up-sampling.
 """
 

@@ -21,8 +21,8 @@ PERTURBATIONS = ((-0.08, 0.0, 1.0), (0.08, 0.0, 1.0), (0.0, -0.08, 1.0), (0.0, 0
 class ConditionalOptions:
     """Options of ``test_cfg.conditional``.
 
-    That there are two thresholds is the paper's (Ke et al., ECCV 2018, §4.1); which perturbations,
-    in which order, how many and how trials are fused it does not say: all values here are ours.
+    The paper (Ke et al., ECCV 2018, §4.1) has two thresholds, from the validation set. It does not
+    say which perturbations to try, how many, or how to fuse the trials; these options are ours.
 
     Args:
         thresholds: tau_c, below which a keypoint is estimated again: ``[K]``, or ``[1]`` for all
@@ -31,16 +31,16 @@ class ConditionalOptions:
             keypoint never asks for another trial.
         score_threshold: tau_s, above which a trial of a keypoint counts; not negative. Default: 0.
         perturbations: ``[P, 3]``, in this order: dx, dy (fractions of the padded box's width and
-            height) and a scale factor. Boxes that leave the image altogether are passed over.
+            height) and a scale factor. Boxes entirely outside the image are skipped.
             Default: shifts of 0.08 to the left, right, up and down, at scale 1.
         max_trials: budget of a person, extra estimates at most. Default: all perturbations.
         trials_per_round: a person is done once each of its keypoints had a trial that reached
-            tau_c; this is looked at after so many trials. Fewer cost less and leave less to fuse.
+            tau_c, which is checked after this many trials. Fewer cost less and leave less to fuse.
             Default: all trials in one round.
         batch_size: crops in one forward pass, at most; None takes the size of the batch that is
             being tested. Default: None.
-        agreement: trials agree that lie at most this far apart, as a fraction of the padded box's
-            longer side. Default: 0.05.
+        agreement: trials agree if they are at most this far apart, as a fraction of the padded
+            box's longer side. Default: 0.05.
 
     Raises:
         InputError: a value that is not as described.

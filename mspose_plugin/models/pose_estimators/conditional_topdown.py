@@ -3,7 +3,7 @@
 Ke, Chang, Qi, Lyu, "Multi-Scale Structure-Aware Network for Human Pose Estimation", ECCV 2018,
 §4.1: a keypoint whose confidence is below tau_c is estimated again with the person's location
 perturbed, the trials whose score is above tau_s are fused, and both thresholds come from the
-validation set. The paper adds that this may reduce accuracy. How trials are fused it does not say:
+validation set. The paper adds that this may reduce accuracy. It does not say how trials are fused:
 :func:`fuse` is ours, as are perturbed scales. Six-scale testing is that of the paper's hourglass
 baseline (§4.3); see ``multi_scale.py``.
 """
@@ -90,7 +90,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
         self._use_udp = isinstance(decoder, UDPHeatmap) if use_udp is None else bool(use_udp)
 
     def predict(self, inputs: Tensor, data_samples: list[PoseDataSample]) -> list[PoseDataSample]:
-        """Predict keypoints, with further looks at the images where ``test_cfg`` says so.
+        """Predict keypoints, from further crops of the images where ``test_cfg`` asks for them.
 
         Args:
             inputs: ``[B, C, H, W]``, normalised.
@@ -115,7 +115,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
     def _crop_and_predict(
         self, inputs: Tensor, samples: list[PoseDataSample]
     ) -> list[PoseDataSample]:
-        """Predict once; where ``conditional`` says so, crop and predict again, and fuse."""
+        """Predict; with ``conditional``, crop and predict unsure persons again, and fuse."""
         width, height = samples[0].metainfo['input_size']
         size, border = (int(width), int(height)), self.test_cfg.get('border')
         affine = TopdownAffine(size, self._use_udp)
@@ -234,13 +234,13 @@ def retry_and_fuse(
     """Try again where the first estimates are below tau_c, round by round, and fuse.
 
     Nothing here knows a network: in testing ``estimate`` crops and predicts, in calibration it
-    looks recorded trials up, so that what is calibrated is what is tested.
+    looks up recorded trials, so that what is calibrated is what is tested.
 
     Args:
         keypoints: first estimates ``[N, K, D]`` in image pixels.
         scores: their confidences ``[N, K]``.
         sides: ``[N]``, longer side of the padded boxes in image pixels.
-        possible: ``[N, P]``, bool, which perturbed boxes can be looked at.
+        possible: ``[N, P]``, bool, which perturbed boxes can be cropped.
         options: thresholds, perturbations and budget.
         estimate: takes indices of persons ``[n]`` and of perturbations ``[n]``, returns
             keypoints ``[n, K, D]`` and scores ``[n, K]``.
