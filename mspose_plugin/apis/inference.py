@@ -167,7 +167,7 @@ def _frames(capture: Any, count: int, name: str) -> Iterator[np.ndarray | None]:
 
 
 def _skipping_broken(original: Callable) -> Callable:
-    """Wrap ``preprocess``: an input that cannot be read is counted, named and passed over."""
+    """Wrap ``preprocess``: an input that cannot be read is counted, named and skipped."""
 
     @functools.wraps(original)
     def preprocess(

@@ -128,8 +128,8 @@ def report_unlearnable(
         f'{ann_file}: {idle} of {len(boxes)} persons have no labelled keypoint in their box, '
         'so that there is nothing to learn from them'
     )
-    mend = 'check that keypoints and boxes are pixels of the same image'
-    check(idle < len(boxes), f'{what}; {mend}')
+    remedy = 'check that keypoints and boxes are pixels of the same image'
+    check(idle < len(boxes), f'{what}; {remedy}')
     if idle:
         MMLogger.get_current_instance().warning(what)
 

@@ -56,7 +56,7 @@ class CheckedCocoDataset(CocoDataset):
     """
 
     def _load_annotations(self) -> tuple[list[dict], list[dict]]:
-        """Read persons and images; leave out, with a count, what is no person of an image."""
+        """Read persons and images; leave out, with a count, annotations that are no persons."""
         content, where = self._read_content(), f'annotation file {self.ann_file!r}'
         images = {img['id']: img for img in content['images']}
         people_ids = {

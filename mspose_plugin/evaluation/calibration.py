@@ -1,12 +1,16 @@
 """Options of conditional testing from a validation set, with what they gain and cost.
 
 Ke et al. (ECCV 2018, §4.1) take tau_c and tau_s from the validation set and note that conditional
-testing may reduce accuracy. :class:`ThresholdCalibration` gets every trial of every person, lets
-:mod:`mspose_plugin.evaluation.threshold_search` find options on one half of the images, and takes
-them only where the other half agrees. Else it writes thresholds of 0: test once.
+testing may reduce accuracy. :class:`ThresholdCalibration` therefore proceeds in three steps:
 
-Accuracy is the data set's own: PCKh on MPII, PCK on FLIC, on COCO the mean keypoint similarity
-(OKS) of the persons, which AP is made of.
+1. The model tests every perturbation on every person, and the trials are recorded (:meth:`process`).
+2. On a random half of the images :mod:`mspose_plugin.evaluation.threshold_search` finds the options
+   that gain most.
+3. The other, held-out half decides: the options are accepted if accuracy rises there, too.
+   Otherwise thresholds of 0 are written, which means that every person is tested once.
+
+Accuracy is the data set's own: PCKh on MPII, PCK on FLIC, and on COCO the mean object keypoint
+similarity (OKS) of the persons, on which AP is based.
 """
 
 from __future__ import annotations
@@ -35,10 +39,10 @@ class ThresholdCalibration(BaseMetric):
     """Write the file that ``test_cfg.conditional.thresholds`` takes.
 
     The model must have tried every perturbation for every person (``test_cfg.output_trials``).
-    Options are taken where accuracy rises on the half they were found on (by ``CERTAINTY``
-    standard errors) and on the other, held-out half, on both with a bootstrap interval over images
-    above 0, and where the evaluator's own figure of all persons does not fall. Otherwise all
-    thresholds are 0, and ``verdict`` says why.
+    Options are accepted if accuracy rises on the half they were found on (by ``CERTAINTY``
+    standard errors) and on the held-out half, on both with a bootstrap interval over images above
+    0, and if the evaluator's own figure of all persons does not fall. Otherwise all thresholds are
+    0, and ``verdict`` says why.
 
     Keys, on the held-out half: ``gain`` in points, ``gain_low`` and ``gain_high`` (its interval),
     ``passes`` (network passes of a person, mean), ``retried`` (percentage of persons).

@@ -8,7 +8,7 @@ MPII does not publish the labels of its test set. Its evaluation toolkit (evalMP
   ``RELEASE.annolist(RELEASE.img_train == 0)`` of MPII's own ``mpii_human_pose_v1_u12_1.mat``; the
   toolkit asserts their number and takes them by position;
 - ``pred(i).annorect``: the image's person rectangles in the release's order. Rectangles without
-  ``objpos`` are passed over, and those that ``RELEASE.single_person{i}`` lists are scored;
+  ``objpos`` are ignored, and those that ``RELEASE.single_person{i}`` lists are scored;
 - ``pred(i).annorect(j).annopoints.point``: 16 structs ``x``, ``y`` (1-based pixels) and ``id``
   (0 ... 15, MPII's joint order).
 

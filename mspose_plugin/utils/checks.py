@@ -52,7 +52,8 @@ def shown(value: object) -> str:
     text = ' '.join(repr(value).split())
     if len(text) <= 80:
         return text
-    return f'{text[:60]} ...' + (f' ({len(value)} entries)' if isinstance(value, Sized) else '')
+    several = isinstance(value, Sized) and not isinstance(value, str)
+    return f'{text[:60]} ...' + (f' ({len(value)} entries)' if several else '')
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
