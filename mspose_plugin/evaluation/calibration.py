@@ -3,7 +3,7 @@
 Ke et al. (ECCV 2018, §4.1) take tau_c and tau_s from the validation set and note that conditional
 testing may reduce accuracy. :class:`ThresholdCalibration` therefore proceeds in three steps:
 
-1. The model tests every perturbation on every person, and the trials are recorded (:meth:`process`).
+1. The model tries every perturbation on every person, and the trials are recorded.
 2. On a random half of the images :mod:`mspose_plugin.evaluation.threshold_search` finds the options
    that gain most.
 3. The other, held-out half decides: the options are accepted if accuracy rises there, too.
