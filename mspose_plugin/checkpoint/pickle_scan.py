@@ -158,7 +158,7 @@ def _made(instruction: str, argument: Any, taken: list[_Part]) -> _Part:
     if not taken:
         value = instruction if argument is None else argument
         return _Part(value, size=1 + len(argument) if isinstance(argument, str) else 1)
-    part = _Part(parts=taken if instruction.startswith("TUPLE") else ()).take(taken)
+    part = _Part(parts=taken if instruction.startswith('TUPLE') else ()).take(taken)
     if instruction in ('REDUCE', 'NEWOBJ'):
         function, arguments = taken
         part.value = f'{function.value or "something computed"}(…)'

@@ -17,7 +17,7 @@ from urllib.parse import urlparse
 import torch
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
-from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.checks import check, refused
 from mspose_plugin.utils.errors import InputError
 
 SCHEME = 'hourglass://'
@@ -70,14 +70,11 @@ def download(url: str, model_dir: str | None = None, progress: bool = True) -> P
     cache = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
     target = cache / os.path.basename(urlparse(url).path)
     if not target.exists():
-        try:
+        remedy = f'check the address and the network, or put the file at {target}'
+        errors = (OSError, HTTPException, ValueError)
+        with refused(f'checkpoint {url}: cannot be downloaded', *errors, remedy=remedy):
             cache.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(url, str(target), progress=progress)
-        except (OSError, HTTPException, ValueError) as e:
-            raise InputError(
-                f'checkpoint {url}: cannot be downloaded ({e}); check the address '
-                f'and the network, or put the file at {target}'
-            ) from e
     expected = sha256_of(url)
     if expected:
         found = hashlib.sha256(target.read_bytes()).hexdigest()

@@ -8,6 +8,7 @@ mmengine lead to stand-ins, which :func:`load` replaces by what they stand for.
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import threading
@@ -158,27 +159,29 @@ def load(file: IO[bytes], map_location: Any = None) -> Any:
             _, _, reason = str(e).partition('WeightsUnpickler error:')
             said = ' '.join(reason.partition('Check the documentation')[0].split())
             raise Refused(f'what PyTorch does not do ({said})') from None
-    return _finish(loaded)
+    return _finish(loaded, os.fstat(file.fileno()).st_size)
 
 
-def _finish(value: Any) -> Any:
-    """Replace the stand-ins; dicts and lists are changed in place."""
+def _finish(value: Any, size: int) -> Any:
+    """Replace the stand-ins in what a file of ``size`` held; dicts and lists change in place."""
     if isinstance(value, _StandIn):
         return value.value
     if isinstance(value, torch.Tensor):
-        available = value.untyped_storage().nbytes() // value.element_size()
-        if value.numel() > max(available, MAX_REPEATED):
+        nbytes = value.untyped_storage().nbytes()
+        available = nbytes // value.element_size()
+        # PyTorch lets the storages of the format before zip grow, and does not fill them
+        if nbytes > size or value.numel() > max(available, MAX_REPEATED):
             raise Refused(f'a tensor far larger than its storage of {available} elements')
         value._backward_hooks = None
     elif type(value) is tuple:
-        return tuple(map(_finish, value))
+        return tuple(_finish(part, size) for part in value)
     elif type(value) is list:
-        value[:] = map(_finish, value)
+        value[:] = [_finish(part, size) for part in value]
     elif type(value) in (dict, OrderedDict, Counter):
         if type(value) is OrderedDict:  # attributes could hide its methods
-            kept = {k: _finish(v) for k, v in vars(value).items() if k == '_metadata'}
+            kept = {k: _finish(v, size) for k, v in vars(value).items() if k == '_metadata'}
             vars(value).clear()
             vars(value).update(kept)
         for key, part in value.items():
-            value[key] = _finish(part)
+            value[key] = _finish(part, size)
     return value

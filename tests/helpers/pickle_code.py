@@ -54,9 +54,10 @@ def doubled_list(levels: int = 60) -> bytes:
     return b'](' * levels + LIST + (keep() + again() + b'e') * levels
 
 
-def storage(key: bytes, numel: int = 1, kind: str = 'torch.FloatStorage') -> bytes:
-    """Push a storage of tensors."""
-    return b'(' + text('storage') + name(kind) + key + text('cpu') + number(numel) + b'tQ'
+def storage(key: bytes, numel: int = 1, view: bytes = b'') -> bytes:
+    """Push a storage of tensors; the format before zip has a view, None, at the end."""
+    kind = name('torch.FloatStorage')
+    return b'(' + text('storage') + kind + key + text('cpu') + number(numel) + view + b'tQ'
 
 
 def tensor(of: bytes, size: int = 1, hooks: bytes = call('collections.OrderedDict')) -> bytes:

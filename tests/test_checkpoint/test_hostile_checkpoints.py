@@ -319,6 +319,10 @@ def test_a_storage_larger_than_the_file(tmp_path):
     path = write(tmp_path / 'b.pth', tensor(storage(text('0'), 10**9)), legacy=True)
     with pytest.raises(BrokenCheckpointError, match='b.pth: cut short'):
         load_checkpoint_file(path)
+    # a storage that PyTorch lets grow with its tensor, and does not fill
+    grown = tensor(storage(text('0'), 1, view=b'N'), 10**9)
+    with pytest.raises(UnsafeCheckpointError, match='a tensor far larger than its storage'):
+        load_checkpoint_file(write(tmp_path / 'c.pth', grown, legacy=True))
 
 
 def test_hooks_do_not_nest(tmp_path):

@@ -173,7 +173,7 @@ def test_a_good_download_stays_where_only_the_device_is_missing(server, tmp_path
 
 def test_a_missing_file_and_an_unknown_scheme(server, tmp_path, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path))
-    with pytest.raises(InputError, match='none.pth: cannot be downloaded .*404'):
+    with pytest.raises(InputError, match='none.pth: cannot be downloaded: .*404'):
         CheckpointLoader.load_checkpoint(f'{server[1]}/none.pth')
     with pytest.raises(InputError, match='ftq://x/a.pth: unknown scheme'):
         CheckpointLoader.load_checkpoint('ftq://x/a.pth')
