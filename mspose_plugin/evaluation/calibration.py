@@ -24,9 +24,10 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.evaluation import CocoMetric
 from mmpose.registry import METRICS
+from mmpose.utils.tensor_utils import to_numpy
 
 from mspose_plugin.evaluation.measures import PckMeasure, SimilarityMeasure
-from mspose_plugin.evaluation.metrics import PckMetric, to_array
+from mspose_plugin.evaluation.metrics import PckMetric
 from mspose_plugin.evaluation.threshold_search import AIMS, CERTAINTY, Recording, Search
 from mspose_plugin.utils.checks import check, check_choice, check_value
 from mspose_plugin.utils.files import write_json
@@ -129,8 +130,8 @@ class ThresholdCalibration(BaseMetric):
             kept = {key: value for key, value in sample.items() if key not in NOT_FOR_METRICS}
             self.results.append(
                 dict(
-                    keypoints=to_array(keypoints),
-                    scores=to_array(scores),
+                    keypoints=to_numpy(keypoints),
+                    scores=to_numpy(scores),
                     truth=truth,
                     norms=norms,
                     weights=weights,

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from mmpose.utils.tensor_utils import to_numpy
 
-from mspose_plugin.evaluation.metrics import PckMetric, to_array
+from mspose_plugin.evaluation.metrics import PckMetric
 from mspose_plugin.utils.checks import check
 
 
@@ -65,8 +66,8 @@ class SimilarityMeasure:
         area: Any = (sample.get('raw_ann_info') or {}).get('area')
         needed = 'calibration on COCO needs annotated persons, not detections'
         check(area is not None, f'{needed}: set val_dataloader.dataset.bbox_file=None')
-        truth = to_array(sample['gt_instances']['keypoints'])[..., :2]
-        visible = to_array(sample['gt_instances']['keypoints_visible'])
+        truth = to_numpy(sample['gt_instances']['keypoints'])[..., :2]
+        visible = to_numpy(sample['gt_instances']['keypoints_visible'])
         visible = (visible.reshape(*truth.shape[:2], -1)[..., 0] > 0) & (area > 0)
         weights = visible / np.maximum(visible.sum(axis=1, keepdims=True), 1)
         # similarity = exp(-d^2 / (2 area (2 sigma)^2))

@@ -16,6 +16,7 @@ import numpy as np
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
+from mmpose.utils.tensor_utils import to_numpy
 
 from mspose_plugin.evaluation import pck
 from mspose_plugin.utils.checks import check, check_positive
@@ -82,13 +83,13 @@ class PckMetric(BaseMetric):
         name = type(self).__name__
         for sample in data_samples:
             gt = sample['gt_instances']
-            pred, true = to_array(sample['pred_instances']['keypoints']), to_array(gt['keypoints'])
+            pred, true = to_numpy(sample['pred_instances']['keypoints']), to_numpy(gt['keypoints'])
             for array in (pred, true):
                 pck.check_joints(array, self.joints, name)
             counts = f'got {len(pred)} for {len(true)}'
             one_each = f'{name} needs one prediction for each person of a sample (top-down)'
             check(len(pred) == len(true), f'{one_each}: {counts}')
-            visible = to_array(gt['keypoints_visible'])
+            visible = to_numpy(gt['keypoints_visible'])
             visible = visible.reshape(*true.shape[:2], -1)[..., 0] > 0
             self.results.append(
                 dict(
@@ -193,7 +194,7 @@ class PCKhAUC(PckMetric):
             "'data/mpii/annotations/mpii_gt_val.mat'; MPII's test set has no public labels, use "
             'MpiiSubmission for it',
         )
-        return to_array(gt['head_size']).reshape(-1).astype(np.float64)
+        return to_numpy(gt['head_size']).reshape(-1).astype(np.float64)
 
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
         """Return MPII's table."""
@@ -229,11 +230,6 @@ class FlicPCK(PckMetric):
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
         """Return FLIC's table."""
         return pck.flic_summary(curve, self.thr)
-
-
-def to_array(value: Any) -> np.ndarray:
-    """Return a tensor or array as a NumPy array."""
-    return value.detach().cpu().numpy() if hasattr(value, 'detach') else np.asarray(value)
 
 
 def none_if_nan(value: float) -> float | None:

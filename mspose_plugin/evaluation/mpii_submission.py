@@ -33,9 +33,9 @@ from mmengine.dist import is_main_process
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 from mmpose.registry import METRICS
+from mmpose.utils.tensor_utils import to_numpy
 
 from mspose_plugin.evaluation import pck
-from mspose_plugin.evaluation.metrics import to_array
 from mspose_plugin.utils.checks import check, refused
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import check_writable_file, read_mat
@@ -105,7 +105,7 @@ class MpiiSubmission(BaseMetric):
                 'MpiiSubmission needs ZeroBasedMpiiDataset with test_mode=True, and id and '
                 'raw_ann_info among the meta_keys of PackPoseInputs',
             )
-            keypoints = to_array(sample['pred_instances']['keypoints'])
+            keypoints = to_numpy(sample['pred_instances']['keypoints'])
             pck.check_joints(keypoints, pck.MPII_JOINTS, 'MpiiSubmission')
             self.results.append(
                 dict(

@@ -52,8 +52,9 @@ def shown(value: object) -> str:
     text = ' '.join(repr(value).split())
     if len(text) <= 80:
         return text
-    several = isinstance(value, Sized) and not isinstance(value, str)
-    return f'{text[:60]} ...' + (f' ({len(value)} entries)' if several else '')
+    if isinstance(value, Sized) and not isinstance(value, str):
+        return f'{text[:60]} ... ({len(value)} entries)'
+    return f'{text[:60]} ...'
 
 
 def check_choice(name: str, value: object, choices: Iterable[object]) -> None:
