@@ -15,6 +15,7 @@ from difflib import get_close_matches
 from importlib import import_module, metadata
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from types import ModuleType
+from typing import NoReturn
 
 COMMANDS = {
     'predict': 'find people\'s keypoints in images and videos',
@@ -27,6 +28,14 @@ COMMANDS = {
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse's parser, with usage errors in one line, as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the line and end the process."""
+        self.exit(2, f'error: {message}; {self.prog} --help shows the arguments\n')
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,8 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         start(command, rest, f'mspose {command}')
     else:
         near = get_close_matches(command, COMMANDS) or COMMANDS
-        print(f'error: {command}: no such command; there is {", ".join(near)}', file=sys.stderr)
-        sys.exit(2)
+        ArgumentParser('mspose').error(f'{command}: no such command; there is {", ".join(near)}')
 
 
 def start(command: str, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
@@ -63,7 +71,7 @@ def start(command: str, argv: Sequence[str] | None = None, prog: str | None = No
     if command == 'check-env':
         module = _load_alone(name)
         description = (module.__doc__ or '').replace('``', '')
-        parser = argparse.ArgumentParser(prog, description=description)
+        parser = ArgumentParser(prog, description=description)
         module.add_arguments(parser)
         sys.exit(module.main(parser.parse_args(argv)))
     try:

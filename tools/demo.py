@@ -16,9 +16,10 @@ from pathlib import Path
 
 import torch
 
+from mspose_command import ArgumentParser
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
-from mspose_plugin.cli.running import ArgumentParser, run
+from mspose_plugin.cli.running import run
 from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
 from mspose_plugin.synthetic.settings import DIFFICULTIES
 from mspose_plugin.utils import untrained

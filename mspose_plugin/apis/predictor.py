@@ -27,7 +27,7 @@ from mspose_plugin.apis.inputs import boxes_of, is_single, sources
 from mspose_plugin.apis.models import find_model
 from mspose_plugin.apis.pose_result import PoseResult, empty_result
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
-from mspose_plugin.utils.checks import check, check_choice, check_number, numbers
+from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
 
 Detector = Callable[[np.ndarray], np.ndarray]
@@ -53,8 +53,8 @@ class _Inferencer(Pose2DInferencer):
         super().__init__(*args, **kwargs)
 
     def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
-        data_mode = cfg.get('data_mode', 'topdown')
-        check_choice('data_mode of the model', data_mode, ['topdown'])
+        cfg.data_mode = cfg.get('data_mode', 'topdown')  # which MMPose's inferencer reads
+        check_choice('data_mode of the model', cfg.data_mode, ['topdown'])
         model = cfg.model
         model.test_cfg = {**(model.get('test_cfg') or {}), **self._test_cfg}
         if {'conditional', 'multi_scale'} & set(self._test_cfg):
@@ -113,14 +113,15 @@ class PosePredictor:
         check_number('batch_size', batch_size, 1)
         check_number('box_score', box_score, 0, 1)
         by_mmdet = isinstance(detector, str) and detector not in ('whole_image', 'torchvision')
-        self.inferencer = _Inferencer(
-            *find_model(model, weights),
-            test_cfg=dict(test_cfg or {}),
-            device=device,
-            det_model=detector if by_mmdet else 'whole_image',
-            det_weights=detector_weights,
-            det_cat_ids=0,
-        )
+        with refused(f'model {model}' + (f' with weights {weights}' if weights else '')):
+            self.inferencer = _Inferencer(
+                *find_model(model, weights),
+                test_cfg=dict(test_cfg or {}),
+                device=device,
+                det_model=detector if by_mmdet else 'whole_image',
+                det_weights=detector_weights,
+                det_cat_ids=0,
+            )
         self.model = self.inferencer.model
         self.batch_size = batch_size
         self.box_score = box_score

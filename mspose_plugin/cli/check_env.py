@@ -232,6 +232,13 @@ def show(report: dict[str, Any]) -> None:
         print('nothing to do')
 
 
+def positive(text: str) -> int:
+    """Argument type: a whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'expected a whole number of 1 or more, got {text!r}')
+    return int(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument('--json', action='store_true', help='print JSON')
@@ -245,7 +252,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device', default='cpu', help='of --zoo (default: cpu)')
     parser.add_argument(
         '--workers',
-        type=int,
+        type=positive,
         default=os.cpu_count(),
         help='processes of --zoo (default: all cores)',
     )

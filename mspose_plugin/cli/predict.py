@@ -127,7 +127,7 @@ def _written(
                     video.write(drawn)
                 yield result
         return
-    single = os.path.isfile(given)
+    single = os.path.exists(given) and not os.path.isdir(given)  # a pipe is one too
     results = predictor.stream([given] if single else given, args.boxes)
     for result in track(results, given, 1 if single else None):
         check(not (single and result.fault), f'{result.fault}')

@@ -8,19 +8,11 @@ import re
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
 
 import torch
 
+from mspose_command import ArgumentParser
 from mspose_plugin.utils.errors import InputError, explain
-
-
-class ArgumentParser(argparse.ArgumentParser):
-    """argparse's parser, with usage errors in the same one line as all others."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what :func:`run` prints."""
-        raise InputError(f'{message}; {self.prog} --help shows the arguments')
 
 
 def run(command: ModuleType, argv: Sequence[str] | None = None, prog: str | None = None) -> None:

@@ -328,6 +328,20 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
     'calibration': ('a=1', entries('val', 'evaluator')),
     'weights': ('out.pth', _places('.pth')[:4] + _places('.pth')[7:9]),
     'pickle': ('out.pkl', _places('.pkl')),
+    'named': (  # by MMPose's inferencer, which says it in its own words
+        'good.py',
+        [replace(bad, words=bad.value) for bad in CONFIGS + MODELS_IN_CONFIGS],
+    ),
+    'image': (
+        'mpii/images/000000000.png',
+        [
+            Bad('nowhere.jpg', 'nowhere.jpg'),
+            Bad('empty.jpg', 'empty.jpg', write('')),
+            Bad('page.jpg', 'page.jpg', write('<!DOCTYPE html>')),
+            Bad('pipe.jpg', 'pipe.jpg', pipe),
+            Bad('abc://x/y.jpg', 'abc'),
+        ],
+    ),
     'layout': ('mpii', _numbers('lsp', '')),
     'quality': ('90', _numbers('0', '101', 'good')),
     'images': ('3', _numbers('-1', '1.5', 'many', '100000000000')),
@@ -390,6 +404,7 @@ def write_good(where: Path) -> None:
 
 
 MSR = """
+dataset_type = 'ZeroBasedMpiiDataset'  # for MMPose's inferencers
 model['backbone'].update(context='image')
 model['head'].update(type='MSRHead', channels=8, context_channels=3)
 """

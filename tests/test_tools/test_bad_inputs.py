@@ -44,6 +44,9 @@ TOOLS = {
     'mspose convert --layout bearpaw': '{published} {weights} --levels {count} 1',
     'mspose synthesize': '--layout {layout} --out {folder} --train {images} --val {images} '
     '--seed {anyseed} --size {pixels} --quality {quality} --workers {count}',
+    'mspose check-env --zoo nothing': '--workers {count}',
+    'mspose predict': '{image} --model {named} --weights {checkpoint} --out {folder} '
+    '--batch-size {count} --box-score {fraction} --min-score {fraction} --device {device}',
     'sweep.py': '{plan} --out {folder} --work-dir {folder} --seeds {seed}',
     'demo.py': '--train {count} --val {count} --seed {seed} --cfg-options {option}',
     'demo.py mlpe': '--train {count} --cfg-options {option}',
@@ -59,9 +62,11 @@ THIN = dict(
 """Script of ``tools/`` -> the sub-command that it is."""
 OTHERS = [
     ('mspose', 'trian', 'no such command; there is train'),
-    ('mspose', 'nothing', 'no such command; there is train, test'),
+    ('mspose', 'nothing', 'no such command; there is '),
     ('mspose', 'train msspose_hourglas8_mpii', 'msspose_hourglass8_mpii'),
     ('mspose', 'test mlpe/nothing {checkpoint}', 'no such file'),
+    ('mspose', 'check-env --wrong', 'unrecognized'),
+    ('mspose', 'models --wrong', 'unrecognized'),
     ('train.py', '', 'train.py --help'),
     ('train.py', 'nowhere.py', 'no such file'),
     ('train.py', '{config} --work-dir', 'expected one argument'),
@@ -177,7 +182,7 @@ def forget(manager):
 def filled(words, good):
     """Put good values into the slots."""
     values = {
-        slot: str(good / value) if value.startswith('good') else value
+        slot: str(good / value) if value.startswith(('good', 'mpii/')) else value
         for slot, (value, _) in bad_inputs.KINDS.items()
     }
     return [word.format(**values) for word in words]
