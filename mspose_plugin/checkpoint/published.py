@@ -68,7 +68,8 @@ def download(url: str, model_dir: str | None = None, progress: bool = True) -> P
             removed).
     """
     cache = Path(model_dir or Path(torch.hub.get_dir()) / 'checkpoints')
-    target = cache / os.path.basename(urlparse(url).path)
+    with refused(f'checkpoint {url}: no valid address', ValueError, remedy='check the spelling'):
+        target = cache / os.path.basename(urlparse(url).path)
     if not target.exists():
         remedy = f'check the address and the network, or put the file at {target}'
         errors = (OSError, HTTPException, ValueError)
