@@ -26,8 +26,7 @@ class BuildWithMIM(build_py):
             shutil.copytree(
                 ROOT / folder, mim / folder, ignore=shutil.ignore_patterns('__pycache__', '*.pyc')
             )
-        for index in ROOT.glob('model-index.yml'):
-            shutil.copy(index, mim)
+        shutil.copy(ROOT / 'model-index.yml', mim)
 
 
 setup(cmdclass=dict(build_py=BuildWithMIM))

@@ -28,6 +28,7 @@ import mmpose
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.registry import Registry
 from mmengine.structures import InstanceData
 from mmpose.apis import (
     inference_bottomup,
@@ -35,6 +36,8 @@ from mmpose.apis import (
     inference_topdown,
     init_model,
 )
+from mmpose.models.builder import build_pose_estimator
+from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 from rich.console import Console
 from rich.progress import track
@@ -107,6 +110,7 @@ def _send(pipe: Connection, path: Path, device: str) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 1)
     os.dup2(null, 2)
+    os.chdir(ROOT.parent)  # some configs name others as configs/...
     torch.set_num_threads(1)
     pipe.send(examine(path, device))
 
@@ -122,6 +126,12 @@ def examine(path: Path, device: str) -> dict[str, str]:
     try:
         cfg = Config.fromfile(path)
         _forget_weights(cfg.model)
+        if 'teacher_cfg' in cfg.model:
+            build_pose_estimator(cfg.model)
+            return dict(state=BUILDS, why='a distiller only trains')
+        dataset = cfg.train_dataloader.dataset
+        if 'subset' in dataset:  # MMPose knows its keypoints once the data set is made
+            DATASETS.get(dataset.type)._check_subset_and_metainfo(dataset.subset)
         model = init_model(cfg, device=device)
         state = BUILDS
         predict(model)
@@ -171,16 +181,17 @@ def predict(model: Any) -> None:
 
 def reason(error: BaseException) -> str:
     """Return why a config does not run, in words that many configs share."""
-    scope = re.match(r"'?(\w+)\.\w+ is not in the", str(error))
+    absent = re.match(r"'(\w+\.\w+) is not in the", str(error))
+    scope = Registry.split_scope_key(absent[1])[0] if absent else None
     if isinstance(error, ImportError) and error.name:
         return f'needs the package {error.name.partition(".")[0]}'
-    if isinstance(error, KeyError) and scope and find_spec(scope[1]) is None:
-        return f'needs the package {scope[1]}'
+    if scope and find_spec(scope) is None:
+        return f'needs the package {scope}'
     if isinstance(error, UnavailableOperatorError):
         return f'needs the compiled operator {str(error).split(chr(39))[1]}'
     if isinstance(error, FileNotFoundError):
         return f'needs the file {error.filename or error}'
-    return f'{type(error).__name__}: {next(iter(str(error).splitlines()), "")[:120]}'
+    return f'{type(error).__name__}: {next(iter(str(error).strip().splitlines()), "")[:120]}'
 
 
 def show(report: dict[str, Any]) -> None:

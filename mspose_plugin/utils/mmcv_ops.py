@@ -155,6 +155,91 @@ def ms_deform_attn_backward(
         given.copy_(grad)
 
 
+def deform_conv_forward(
+    input: Tensor,
+    weight: Tensor,
+    offset: Tensor,
+    output: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    **options: Any,
+) -> None:
+    """Convolve with moved samples.
+
+    Args:
+        input: [B, C, H, W].
+        weight: [D, C / groups, kH, kW].
+        offset: y and x of every sample, [B, 2 * deformable groups * kH * kW, h, w].
+        output: for the result, [B, D, h, w].
+        columns: of the compiled operator; not needed, as ones.
+        ones: see columns.
+        **options: ``dW``, ``dH`` (stride), ``padW``, ``padH``, ``dilationW``, ``dilationH``; the
+            others follow from the shapes.
+    """
+    output.copy_(_deform_conv(input, offset, weight, **options))
+
+
+def deform_conv_backward_input(
+    input: Tensor,
+    offset: Tensor,
+    grad_output: Tensor,
+    grad_input: Tensor,
+    grad_offset: Tensor,
+    weight: Tensor,
+    columns: Tensor,
+    **options: Any,
+) -> None:
+    """Write the gradients of input and offset."""
+    input, offset = (tensor.detach().requires_grad_() for tensor in (input, offset))
+    with torch.enable_grad():
+        output = _deform_conv(input, offset, weight, **options)
+    grads = torch.autograd.grad(output, (input, offset), grad_output)
+    grad_input.copy_(grads[0])
+    grad_offset.copy_(grads[1])
+
+
+def deform_conv_backward_parameters(
+    input: Tensor,
+    offset: Tensor,
+    grad_output: Tensor,
+    grad_weight: Tensor,
+    columns: Tensor,
+    ones: Tensor,
+    scale: float,
+    **options: Any,
+) -> None:
+    """Add the gradient of the weights, times ``scale``."""
+    weight = torch.zeros_like(grad_weight, requires_grad=True)  # linear in the weights
+    with torch.enable_grad():
+        output = _deform_conv(input, offset, weight, **options)
+    grad_weight.add_(torch.autograd.grad(output, weight, grad_output)[0], alpha=scale)
+
+
+def _deform_conv(
+    input: Tensor,
+    offset: Tensor,
+    weight: Tensor,
+    *,
+    dW: int,
+    dH: int,
+    padW: int,
+    padH: int,
+    dilationW: int,
+    dilationH: int,
+    **options: Any,
+) -> Tensor:
+    from torchvision.ops import deform_conv2d
+
+    return deform_conv2d(
+        input,
+        offset,
+        weight,
+        stride=(dH, dW),
+        padding=(padH, padW),
+        dilation=(dilationH, dilationW),
+    )
+
+
 REPLACED: dict[str, Callable[..., Any]] = {
     operator.__name__: operator
     for operator in (
@@ -163,6 +248,9 @@ REPLACED: dict[str, Callable[..., Any]] = {
         roi_align_backward,
         ms_deform_attn_forward,
         ms_deform_attn_backward,
+        deform_conv_forward,
+        deform_conv_backward_input,
+        deform_conv_backward_parameters,
     )
 }
 """What stands in for compiled operators, by their names."""

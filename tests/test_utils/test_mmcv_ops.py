@@ -7,7 +7,7 @@ import mmdet
 import numpy as np
 import pytest
 import torch
-from mmcv.ops import RoIAlign, nms, roi_align, sigmoid_focal_loss
+from mmcv.ops import RoIAlign, deform_conv2d, nms, roi_align, sigmoid_focal_loss
 from mmcv.ops.multi_scale_deform_attn import (
     MultiScaleDeformableAttnFunction,
     multi_scale_deformable_attn_pytorch,
@@ -72,6 +72,18 @@ def test_gradient_of_roi_align():
     image = torch.randn(2, 2, 5, 6, dtype=torch.float64, requires_grad=True)
     rois = torch.tensor([[0, 0.5, 1, 5, 4], [1, 0, 0, 9, 7.5]]).double()
     assert torch.autograd.gradcheck(lambda x: roi_align(x, rois, (2, 3), 0.5, 2), image)
+
+
+def test_deformable_convolution():
+    image = torch.randn(2, 4, 6, 7).double()
+    options = dict(stride=2, padding=1, dilation=1, groups=2, deform_groups=2)
+    still = torch.zeros(2, 2 * 2 * 9, 3, 4).double()
+    weight = torch.randn(6, 2, 3, 3).double()
+    expected = torch.nn.functional.conv2d(image, weight, stride=2, padding=1, groups=2)
+    torch.testing.assert_close(deform_conv2d(image, still, weight, *options.values()), expected)
+    moved = torch.rand_like(still) * 0.6 + 0.2  # between pixels, where it is smooth
+    leaves = [tensor.requires_grad_() for tensor in (image, moved, weight)]
+    assert torch.autograd.gradcheck(lambda *x: deform_conv2d(*x, *options.values()), leaves)
 
 
 def test_deformable_attention_of_a_gpu():
