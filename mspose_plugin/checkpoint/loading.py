@@ -225,7 +225,9 @@ def _said_in_one_line(original: Callable[..., Any]) -> Callable[..., Any]:
         check(known, f'checkpoint {filename}: unknown scheme; {give}')
         try:
             return original(filename, map_location, logger)
-        except (KeyError, ImportError) as e:
+        except InputError:
+            raise
+        except (KeyError, ImportError, ValueError) as e:
             reason = f'there is no {e}' if isinstance(e, KeyError) else _one_line(e)
             raise InputError(f'checkpoint {filename}: {reason}; {give}') from e
 
