@@ -8,6 +8,7 @@ import argparse
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,8 +172,45 @@ def benchmark(**runs: dict) -> str:
     return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
 
 
+def zoo(**reports: dict) -> str:
+    """What ``mspose check-env --zoo --json`` writes, a file for each stack."""
+    parts = []
+    for report in reports.values():
+        found, versions = report['configs'], report['versions']
+        runs, builds = (
+            sum(row['state'] in states for row in found.values())
+            for states in (('runs',), ('runs', 'builds'))
+        )
+        kinds: dict[str, list[str]] = {}
+        for name, row in found.items():
+            kinds.setdefault('/'.join(name.split('/')[:2]), []).append(row['state'])
+        reasons = Counter(row['why'] for row in found.values() if row['why']).most_common()
+        parts += [
+            f'{runs} of {len(found)} configs run, {builds} build, on {report["device"]} with '
+            + ', '.join(f'{name} {version}' for name, version in versions.items())
+            + '.\n\n',
+            table(
+                ['configs', 'all', 'build', 'run'],
+                [
+                    [
+                        f'`{kind}`',
+                        str(len(states)),
+                        str(len(states) - states.count('fails')),
+                        str(states.count('runs')),
+                    ]
+                    for kind, states in sorted(kinds.items())
+                ],
+            ),
+            *(
+                ['\n', table(['why not', 'configs'], [[w, str(n)] for w, n in reasons])]
+                * bool(reasons)
+            ),
+        ]
+    return ''.join(parts)
+
+
 RENDER: dict[str, Callable[..., str]] = {
-    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark)},
+    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""

@@ -28,7 +28,7 @@ import mmpose
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import Registry
+from mmengine.registry import Registry, init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.apis import (
     inference_bottomup,
@@ -126,6 +126,7 @@ def examine(path: Path, device: str) -> dict[str, str]:
     try:
         cfg = Config.fromfile(path)
         _forget_weights(cfg.model)
+        init_default_scope('mmpose')
         if 'teacher_cfg' in cfg.model:
             build_pose_estimator(cfg.model)
             return dict(state=BUILDS, why='a distiller only trains')
@@ -191,7 +192,9 @@ def reason(error: BaseException) -> str:
         return f'needs the compiled operator {str(error).split(chr(39))[1]}'
     if isinstance(error, FileNotFoundError):
         return f'needs the file {error.filename or error}'
-    return f'{type(error).__name__}: {next(iter(str(error).strip().splitlines()), "")[:120]}'
+    line = next(iter(str(error).strip().splitlines()), '')
+    absent = re.match(r'\S*site-packages/(\S+) not found', line)
+    return f'needs the file {absent[1]}' if absent else f'{type(error).__name__}: {line[:120]}'
 
 
 def show(report: dict[str, Any]) -> None:

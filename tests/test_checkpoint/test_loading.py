@@ -5,6 +5,7 @@ import io
 import operator
 import os
 import pickle
+import re
 import random
 import subprocess
 import tarfile
@@ -114,10 +115,12 @@ def test_weights_only_refuses_what_we_load(saved):
 def test_numpy_1_checkpoint_loads(tmp_path):
     content = dict(scalar=np.float64(2.5), array=np.arange(6.0).reshape(2, 3))
     data = pickle.dumps(content, 2)
-    assert b'numpy._core.multiarray' in data
-    write(tmp_path / 'old.pth', data.replace(b'numpy._core.multiarray', b'numpy.core.multiarray'))
-    loaded = load_checkpoint_file(tmp_path / 'old.pth')
-    assert loaded['scalar'] == 2.5 and np.array_equal(loaded['array'], content['array'])
+    for name in (b'numpy.core.multiarray', b'numpy._core.multiarray'):  # NumPy 1 and 2
+        renamed = re.sub(rb'numpy\._?core\.multiarray', name, data)
+        assert name in renamed
+        write(tmp_path / 'old.pth', renamed)
+        loaded = load_checkpoint_file(tmp_path / 'old.pth')
+        assert loaded['scalar'] == 2.5 and np.array_equal(loaded['array'], content['array'])
 
 
 def test_map_location(tmp_path):
