@@ -5,8 +5,8 @@ import io
 import operator
 import os
 import pickle
-import re
 import random
+import re
 import subprocess
 import tarfile
 from collections import Counter, OrderedDict
