@@ -11,7 +11,7 @@ OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 
 # uv installs in a tenth of pip's time; it does not read pip's settings
-INDEX := $(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null)
+INDEX := $(or $(PIP_INDEX_URL),$(shell $(PYTHON) -m pip config get global.index-url 2>/dev/null))
 UV = $(BIN)/uv pip install --quiet $(if $(INDEX),--default-index $(INDEX))
 # chumpy (required by mmpose, imported nowhere) and xtcocotools (its wheels were made for NumPy 1) are
 # built against what is installed; tools/build lets them build on Python 3.13
@@ -53,7 +53,8 @@ lint: setup
 	$(BIN)/python tools/update_docs.py --check
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=mspose_plugin \
+		--cov-report=term:skip-covered
 
 test-oldest: $(OLDEST)/.ready
 	$(OLDEST)/bin/python -m pytest --numprocesses auto --dist loadfile $(FAST)

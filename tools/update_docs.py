@@ -172,58 +172,64 @@ def benchmark(**runs: dict) -> str:
     return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
 
 
+def _counts(report: dict) -> Counter:
+    """How many of MMPose's configs run, build only, and fail."""
+    return Counter(row['state'] for row in report['configs'].values())
+
+
+def _versions(report: dict, *names: str) -> str:
+    return ', '.join(f'{name} {report["versions"][name]}' for name in names or report['versions'])
+
+
+def zoo_total(newest: dict) -> str:
+    """The first line of :func:`zoo`, for the README."""
+    counts = _counts(newest)
+    return (
+        f'**{counts["runs"]} of the {counts.total()} configs that MMPose publishes build and '
+        f'predict** ({_versions(newest, "torch", "numpy", "mmcv-lite")}; [table](docs/zoo.md)).\n'
+    )
+
+
 def zoo(**reports: dict) -> str:
     """What ``mspose check-env --zoo --json`` writes, a file for each stack."""
     parts = []
     for report in reports.values():
-        found, versions = report['configs'], report['versions']
-        runs, builds = (
-            sum(row['state'] in states for row in found.values())
-            for states in (('runs',), ('runs', 'builds'))
-        )
-        kinds: dict[str, list[str]] = {}
+        found, counts = report['configs'], _counts(report)
+        kinds: dict[str, Counter] = {}
         for name, row in found.items():
-            kinds.setdefault('/'.join(name.split('/')[:2]), []).append(row['state'])
+            kinds.setdefault('/'.join(name.split('/')[:2]), Counter())[row['state']] += 1
+        rows = [
+            [f'`{kind}`', *map(str, (c.total(), c.total() - c['fails'], c['runs']))]
+            for kind, c in sorted(kinds.items())
+        ]
         reasons = Counter(row['why'] for row in found.values() if row['why']).most_common()
         parts += [
-            f'{runs} of {len(found)} configs run, {builds} build, on {report["device"]} with '
-            + ', '.join(f'{name} {version}' for name, version in versions.items())
-            + '.\n\n',
-            table(
-                ['configs', 'all', 'build', 'run'],
-                [
-                    [
-                        f'`{kind}`',
-                        str(len(states)),
-                        str(len(states) - states.count('fails')),
-                        str(states.count('runs')),
-                    ]
-                    for kind, states in sorted(kinds.items())
-                ],
-            ),
-            *(
-                ['\n', table(['why not', 'configs'], [[w, str(n)] for w, n in reasons])]
-                * bool(reasons)
-            ),
+            f'{counts["runs"]} of {counts.total()} configs run, '
+            f'{counts.total() - counts["fails"]} build, on {report["device"]} with '
+            f'{_versions(report)}.\n\n',
+            table(['configs', 'all', 'build', 'run'], rows),
         ]
+        if reasons:
+            parts += ['\n', table(['why not', 'configs'], [[w, str(n)] for w, n in reasons])]
     return ''.join(parts)
 
 
 RENDER: dict[str, Callable[..., str]] = {
-    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo)},
+    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo, zoo_total)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
+FOLDERS = dict(zoo_total='zoo')
+"""Folders of another name."""
 
 
 def fill(match: re.Match) -> str:
     """Make a block anew."""
-    results = {
-        path.stem: json.loads(path.read_text())
-        for path in (ROOT / 'results' / match[2]).glob('*.json')
-    }
+    folder = FOLDERS.get(match[2], match[2])
+    files = (ROOT / 'results' / folder).glob('*.json')
+    results = {path.stem: json.loads(path.read_text()) for path in files}
     if not results:
-        sys.exit(f'results/{match[2]}: no result files for the block of that name')
+        sys.exit(f'results/{folder}: no result files for the block {match[2]}')
     return match[1] + RENDER[match[2]](**results) + match[3]
 
 
