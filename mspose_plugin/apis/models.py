@@ -91,18 +91,23 @@ def known_models() -> list[KnownModel]:
     if folder is None:
         return []
     metafiles = mmengine.load(folder / 'model-index.yml')['Import']
-    addresses = {url: SCHEME + name for name, url in URLS.items()}  # converted when they are loaded
     return [
         KnownModel(
             entry['Name'],
             entry.get('Alias', ''),
             str(folder / entry['Config']),
-            addresses.get(entry.get('Weights'), entry.get('Weights')),
+            _converted(entry.get('Weights')),
             tuple(_figures(entry)),
         )
         for metafile in metafiles
         for entry in mmengine.load(folder / metafile)['Models']
     ]
+
+
+def _converted(url: str | None) -> str | None:
+    """Return the address that converts a publication when it is loaded; others unchanged."""
+    name = (url or '').rpartition('/')[2].partition('-')[0]
+    return SCHEME + name if name in URLS else url
 
 
 def _figures(entry: dict[str, Any]) -> list[str]:

@@ -2,10 +2,12 @@
 
 import hashlib
 import http.server
+import re
 import threading
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -16,6 +18,7 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
 from tiny_run import REPOSITORY, TEST, TRAIN, run, write_mpii
 
+from mspose_plugin.apis import predictor
 from mspose_plugin.checkpoint import published
 from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.utils.errors import InputError
@@ -95,6 +98,20 @@ def test_names_are_those_of_the_release():
         match='hourglass://hg8: no such publication; there are hourglass://bearpaw_hg1, ',
     ):
         CheckpointLoader.load_checkpoint('hourglass://hg8')
+
+
+def test_the_readmes_example_of_prediction(hub, tmp_path, monkeypatch, capsys):
+    """With the network of one stack, and a detector whose weights need no download."""
+    code = re.search(r'```python\n(.*?)```', (REPOSITORY / 'README.md').read_text(), re.DOTALL)[1]
+    assert "'hourglass8-mpii'" in code
+    box = np.array([[10.0, 10, 90, 90, 0.9]])
+    monkeypatch.setattr(predictor, '_torchvision', lambda device: lambda image: box)
+    monkeypatch.chdir(tmp_path)
+    cv2.imwrite('photo.jpg', np.full((100, 120, 3), 90, np.uint8))
+    exec(code.replace('hourglass8', 'hourglass1'), {})
+    assert hub[2] == [f'/{hub[1].name}']
+    assert capsys.readouterr().out.strip().splitlines()[-1].count(',') == 2  # x, y, score
+    assert cv2.imread('drawn.jpg').shape == (100, 120, 3)
 
 
 def test_it_is_downloaded_once_and_converted(hub, network):
