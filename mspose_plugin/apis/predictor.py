@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from os import PathLike
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -133,6 +134,7 @@ class PosePredictor:
             self.detector = _torchvision(self.device) if detector == 'torchvision' else None
         else:
             self.detector = detector
+        self._one_at_a_time = Lock()
         self._half = half
         if compile:
             self.model.backbone.compile()
@@ -192,6 +194,10 @@ class PosePredictor:
                 yield self._result(waiting.popleft())
 
         for image in self._prepared(inputs, boxes):
+            if (
+                image.result.fault
+            ):  # said here: mmengine's loggers have a lock that threads may miss
+                MMLogger.get_current_instance().warning(f'skipped an input: {image.result.fault}')
             waiting.append(image)
             queue.extend((image, item) for item in image.items)
             while len(queue) >= self.batch_size:
@@ -222,7 +228,6 @@ class PosePredictor:
             check(image is not None, f'{path}: frame {index} cannot be decoded')
             image = to_bgr(image)
         except InputError as e:
-            MMLogger.get_current_instance().warning(f'skipped an input: {e}')
             nothing = np.zeros((1, 1, 3), np.uint8)
             return _Image(empty_result(meta, nothing, path=path, index=index, fault=str(e)))
         found = self._boxes(image, boxes, path or f'image {index}')
@@ -248,7 +253,8 @@ class PosePredictor:
         if self.detector is None:
             height, width = image.shape[:2]
             return np.array([[0, 0, width, height, 1]], np.float32)
-        found = np.asarray(self.detector(image), np.float32).reshape(-1, 5)
+        with self._one_at_a_time:  # a detector need not be made for threads
+            found = np.asarray(self.detector(image), np.float32).reshape(-1, 5)
         return found[found[:, 4] >= self.box_score]
 
     def _detect_with_mmdet(self, image: np.ndarray) -> np.ndarray:

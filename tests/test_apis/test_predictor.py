@@ -1,6 +1,8 @@
 """PosePredictor: the same keypoints as MMPose's inferencer, whatever the input and the batch."""
 
 import json
+import threading
+import time
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 import tiny_run
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
@@ -187,6 +190,33 @@ def test_a_broken_image_among_others(predictor, photo, tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             predictor(bad)
+
+
+def test_threads_keep_away_from_mmengines_loggers(predictor, photo, tmp_path, monkeypatch):
+    """Their lock stays taken after some errors; a thread would wait for it for ever."""
+    (tmp_path / 'broken.jpg').write_bytes(b'no image')
+    original, threads = MMLogger.get_current_instance, []
+
+    def noted():
+        threads.append(threading.current_thread())
+        return original()
+
+    monkeypatch.setattr(MMLogger, 'get_current_instance', noted)
+    predictor([photo, str(tmp_path / 'broken.jpg')])
+    assert set(threads) == {threading.main_thread()}
+
+
+def test_a_detector_works_on_one_image_at_a_time(base, photo):
+    busy, seen = threading.Lock(), []
+
+    def detect(image):
+        seen.append(busy.acquire(blocking=False))
+        time.sleep(0.02)
+        busy.release()
+        return []
+
+    build(base, detector=detect)([photo] * 6)
+    assert seen == [True] * 6
 
 
 def test_bad_arguments(base, predictor, photo):
