@@ -194,9 +194,8 @@ class PosePredictor:
                 yield self._result(waiting.popleft())
 
         for image in self._prepared(inputs, boxes):
-            if (
-                image.result.fault
-            ):  # said here: mmengine's loggers have a lock that threads may miss
+            if image.result.fault:
+                # not in the thread: after some errors the lock of mmengine's loggers stays taken
                 MMLogger.get_current_instance().warning(f'skipped an input: {image.result.fault}')
             waiting.append(image)
             queue.extend((image, item) for item in image.items)
