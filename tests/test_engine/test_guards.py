@@ -34,6 +34,7 @@ def holder(tmp_path):
         target=hold, args=(str(tmp_path / 'run'), theirs)
     )
     process.start()
+    assert ours.poll(60), 'the process did not start'
     child = ours.recv()
     yield process, child
     process.kill()
