@@ -122,6 +122,7 @@ def examine(path: Path, device: str) -> dict[str, str]:
         ``state``: ``'runs'``, ``'builds'`` or ``'fails'``, and ``why`` it does no more.
     """
     warnings.simplefilter('ignore')
+    torch.manual_seed(0)  # some decoders invert what random weights predict
     state = FAILS
     try:
         cfg = Config.fromfile(path)
@@ -130,7 +131,8 @@ def examine(path: Path, device: str) -> dict[str, str]:
         if 'teacher_cfg' in cfg.model:
             build_pose_estimator(cfg.model)
             return dict(state=BUILDS, why='a distiller only trains')
-        dataset = cfg.train_dataloader.dataset
+        # semi-supervised lifting has no data set of its own to train on
+        dataset = cfg.get('train_dataloader', cfg.test_dataloader).dataset
         if 'subset' in dataset:  # MMPose knows its keypoints once the data set is made
             DATASETS.get(dataset.type)._check_subset_and_metainfo(dataset.subset)
         model = init_model(cfg, device=device)

@@ -23,7 +23,14 @@ def test_every_published_config_is_there():
 
 
 @pytest.mark.parametrize(
-    'name', [SMALL, LIFTER, 'rtmpose-t_8xb256-420e_coco-256x192', 'rtmo-s_8xb32-600e_coco-640x640']
+    'name',
+    [
+        SMALL,
+        LIFTER,
+        'rtmpose-t_8xb256-420e_coco-256x192',
+        'rtmo-s_8xb32-600e_coco-640x640',
+        'video-pose-lift_tcn-27frm-semi-supv_8xb64-200e_h36m',  # without a train_dataloader
+    ],
 )
 def test_runs(name):
     assert zoo.examine(config(name), 'cpu') == dict(state='runs', why='')
