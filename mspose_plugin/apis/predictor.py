@@ -137,14 +137,22 @@ class PosePredictor:
         self._one_at_a_time = Lock()
         self._half = half
         if compile:
-            self.model.backbone.compile()
-            self.model.head.compile()
+            self._compile()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the keypoints, in the order of the results."""
         names = self.model.dataset_meta['keypoint_id2name']
         return tuple(names[k] for k in range(len(names)))
+
+    def _compile(self) -> None:
+        """Compile backbone, neck and what the head's ``predict`` calls."""
+        self.model.backbone.compile()
+        if self.model.with_neck:
+            self.model.neck.compile()
+        head = self.model.head
+        name = 'predict_heatmaps' if hasattr(head, 'predict_heatmaps') else 'forward'
+        setattr(head, name, torch.compile(getattr(head, name)))
 
     def __call__(
         self, inputs: Any, boxes: Sequence | np.ndarray | str | None = None

@@ -22,6 +22,10 @@ from pathlib import Path
 import cv2
 import mmengine.config.config
 import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
 from scipy.io import savemat
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -142,6 +146,29 @@ class Finished:
         lines = [line for line in self.err.splitlines() if line.startswith('error: ')]
         assert self.status == 2 and len(lines) == 1 and 'Traceback' not in self.err, self.err
         return lines[0]
+
+
+def write_model(folder: Path, deviation: float | None = None) -> tuple[str, str]:
+    """Write ``tiny.py``, for inferencers too, its data, and weights of its network, ``a.pth``.
+
+    Args:
+        folder (Path): where to.
+        deviation (float, optional): of random weights whose heatmaps have their maxima anywhere.
+            Defaults to None, an untrained network's, whose maxima are mostly at the border.
+
+    Returns:
+        tuple[str, str]: paths of config and weights.
+    """
+    inferencers = "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'"
+    config = write_config(folder / 'tiny.py', write_mpii(folder / 'mpii'), inferencers)
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    if deviation is not None:
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, 0.0, deviation)
+    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    return str(config), str(folder / 'a.pth')
 
 
 def _run(argv: Sequence[str], folder: str, env: dict[str, str]) -> None:

@@ -14,7 +14,6 @@ import tiny_run
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from mmpose.apis import MMPoseInferencer, inference_topdown, init_model
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
@@ -30,15 +29,7 @@ from mspose_plugin.utils.errors import InputError
 def base(tmp_path_factory):
     """Return a folder with data, a config, and a checkpoint of its untrained network."""
     folder = tmp_path_factory.mktemp('base')
-    init_default_scope('mmpose')  # the first test may be any of these
-    config = tiny_run.write_config(
-        folder / 'tiny.py',
-        tiny_run.write_mpii(folder / 'mpii'),
-        "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'",
-    )
-    torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(config).model)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    tiny_run.write_model(folder)
     return folder
 
 

@@ -3,8 +3,11 @@
 import json
 import threading
 import time
+from pathlib import Path
 
 import cv2
+import mmdet
+import mmpose
 import numpy as np
 import pytest
 import tiny_run
@@ -12,8 +15,10 @@ import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
+from mmengine.structures import InstanceData
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from PIL import Image
 from xtcocotools.coco import COCO
 
@@ -23,21 +28,9 @@ from mspose_plugin.utils.errors import InputError
 
 @pytest.fixture(scope='module')
 def base(tmp_path_factory):
-    """Return a folder with images, a config, and a checkpoint of its untrained network."""
+    """Return a folder with images, a config, and a checkpoint of its network."""
     folder = tmp_path_factory.mktemp('predictor')
-    config = tiny_run.write_config(
-        folder / 'tiny.py',
-        tiny_run.write_mpii(folder / 'mpii'),
-        "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'",
-    )
-    init_default_scope('mmpose')
-    torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(config).model)
-    for (
-        parameter
-    ) in model.parameters():  # maxima away from the border, unlike an untrained network's
-        torch.nn.init.normal_(parameter, 0.0, 0.2)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    tiny_run.write_model(folder, deviation=0.2)
     photos = folder / 'photos'
     photos.mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3)).astype(np.float32)
@@ -229,17 +222,82 @@ def test_bad_arguments(base, predictor, photo):
         build(base, batch_size=0)
 
 
-def test_precision_and_compilation(base, predictor, photo):
-    expected = predictor(photo, BOXES)
-    assert np.abs(build(base, half=True)(photo, BOXES).scores - expected.scores).max() < 0.05
+def test_half_precision(base, predictor, photo):
+    expected, found = predictor(photo, BOXES).scores, build(base, half=True)(photo, BOXES).scores
+    assert 0 < np.abs(found - expected).max() < 0.05
+
+
+def test_compilation(base, predictor, photo, monkeypatch):
+    """All that is called of the network runs compiled; here eagerly, which takes no minute."""
+    graphs, compile = [], torch.compile
+
+    def noted(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    monkeypatch.setattr(torch, 'compile', lambda f, **how: compile(f, backend=noted, **how))
     torch._dynamo.reset()
-    with pytest.MonkeyPatch.context() as patch:  # eager: what is compiled, not how fast it is
-        patch.setattr(torch.nn.Module, 'compile', _compile_eagerly)
-        same(build(base, compile=True)(photo, BOXES), expected)
+    compiled = build(base, compile=True)
+    same(compiled(photo, BOXES), predictor(photo, BOXES))
+    operations = [str(node.target) for graph in graphs for node in graph.graph.nodes]
+    convolutions = sum('conv' in name for name in operations)
+    assert convolutions >= sum(isinstance(m, torch.nn.Conv2d) for m in compiled.model.modules())
 
 
-def _compile_eagerly(module):
-    module._compiled_call_impl = torch.compile(module._call_impl, backend='eager')
+def test_a_model_and_a_detector_of_openmmlab(tmp_path, photo):
+    """Another network than ours, six scales included, in the boxes of MMDetection's detector."""
+    mim = Path(mmpose.__file__).parent / '.mim/configs/body_2d_keypoint/topdown_heatmap/coco'
+    config = mim / 'td-hm_litehrnet-18_8xb64-210e_coco-256x192.py'
+    cfg = Config.fromfile(config).model
+    init_default_scope('mmpose')
+    torch.save(dict(state_dict=MODELS.build(cfg).state_dict()), tmp_path / 'hrnet.pth')
+    rtmdet = Path(mmdet.__file__).parent / '.mim/configs/rtmdet/rtmdet_tiny_8xb32-300e_coco.py'
+    options = dict(device='cpu', detector=str(rtmdet), box_score=0)
+    plain = PosePredictor(str(config), str(tmp_path / 'hrnet.pth'), **options)
+    assert plain.names[:2] == ('nose', 'left_eye') and len(plain.names) == 17
+    seen, detector = [], plain.inferencer.detector
+    people = InstanceData(
+        bboxes=torch.tensor(BOXES), scores=torch.tensor([0.9, 0.8, 0.7]), labels=torch.arange(3) % 2
+    )
+
+    def found(image, **how):  # its own, of random weights, are everywhere
+        seen.append(detector(image, **how)['predictions'][0].pred_instances)
+        return dict(predictions=[PoseDataSample(pred_instances=people)])
+
+    plain.inferencer.detector = found
+    result = plain(photo)
+    assert {'bboxes', 'scores', 'labels'} <= set(seen[0].keys())
+    assert np.allclose(result.boxes, BOXES[[0, 2]])  # label 0 is a person
+    scales = PosePredictor(
+        str(config), str(tmp_path / 'hrnet.pth'), device='cpu', test_cfg=dict(multi_scale=True)
+    )
+    again = scales(photo, BOXES[[0, 2]])
+    assert again.keypoints.shape == (2, 17, 2)
+    assert not np.array_equal(again.scores, result.scores)
+
+
+def test_a_camera(base, predictor, monkeypatch):
+    frames, released = [cv2.imread(str(base / f'photos/{i}.png')) for i in (0, 1)], []
+
+    class Camera:
+        def __init__(self, number):
+            assert number == 3
+            self.left = list(frames)
+
+        def isOpened(self):
+            return True
+
+        def read(self):
+            return (True, self.left.pop(0)) if self.left else (False, None)
+
+        def release(self):
+            released.append(True)
+
+    monkeypatch.setattr(cv2, 'VideoCapture', Camera)
+    results = predictor('webcam:3')
+    assert released and [r.index for r in results] == [0, 1]
+    for result, frame in zip(results, frames):
+        same(result, predictor(frame))
 
 
 def test_heatmaps(base, photo):

@@ -6,10 +6,6 @@ import cv2
 import numpy as np
 import pytest
 import tiny_run
-import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
-from mmpose.registry import MODELS
 
 import mspose_command
 from mspose_plugin.apis.video import VideoWriter
@@ -19,17 +15,7 @@ from mspose_plugin.apis.video import VideoWriter
 def base(tmp_path_factory):
     """Return a folder with images, a video, a config and a checkpoint of its network."""
     folder = tmp_path_factory.mktemp('predict')
-    config = tiny_run.write_config(
-        folder / 'tiny.py',
-        tiny_run.write_mpii(folder / 'mpii'),
-        "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'",
-    )
-    init_default_scope('mmpose')
-    torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(config).model)
-    for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, 0.0, 0.2)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
+    tiny_run.write_model(folder, deviation=0.2)
     (folder / 'photos').mkdir()
     noise = np.random.default_rng(0).integers(0, 256, (3, 96, 96, 3)).astype(np.uint8)
     for i, picture in enumerate(noise):
@@ -95,7 +81,7 @@ def test_other_ways_of_testing(base, predict, tmp_path):
         predict(base / 'photos/0.png', '--save-json', '--out', name, *options)
         found[name] = json.loads((tmp_path / name / 'predictions.json').read_text())[0]['keypoints']
     assert found['sure'] == found['plain']
-    assert all(found[name] != found['plain'] for name in ('scales', 'unsure'))
+    assert all(found[name] != found['plain'] for name in ('unflipped', 'scales', 'unsure'))
 
 
 def test_heatmaps_in_the_picture(base, predict, tmp_path):
