@@ -19,6 +19,23 @@ from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import write_file, write_json
 
 
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What conditional testing tried, person by person; the first of the T is the plain estimate.
+
+    Args:
+        keypoints: ``[N, T, K, 2]`` in pixels of the image, NaN for trials that were not made.
+        scores: ``[N, T, K]``, likewise.
+        counts: ``[N, T, K]``, bool: those that the result is the mean of.
+        crops: ``[N, T, 4]``, x1, y1, x2, y2 in pixels of the image: what the network saw.
+    """
+
+    keypoints: np.ndarray
+    scores: np.ndarray
+    counts: np.ndarray
+    crops: np.ndarray
+
+
 @dataclass
 class PoseResult:
     """The persons found in one image.
@@ -35,6 +52,7 @@ class PoseResult:
         heatmaps: ``[N, K, h, w]`` where they were asked for, else None.
         crops: ``[N, 4]``, x1, y1, x2, y2 in pixels of the image: what the heatmaps show; None where
             there are no heatmaps.
+        trials: of conditional testing with ``output_trials``; else, and without persons, None.
         fault: why the image could not be read, else None.
     """
 
@@ -48,13 +66,13 @@ class PoseResult:
     index: int = 0
     heatmaps: np.ndarray | None = field(default=None, repr=False)
     crops: np.ndarray | None = field(default=None, repr=False)
+    trials: Trials | None = field(default=None, repr=False)
     fault: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the K keypoints."""
-        names = self.dataset_meta['keypoint_id2name']
-        return tuple(names[k] for k in range(len(names)))
+        return keypoint_names(self.dataset_meta)
 
     def __len__(self) -> int:
         """Return the number of persons."""
@@ -190,6 +208,16 @@ class PoseResult:
             keypoint_confidence=self.scores.astype(np.float32),
             class_id=np.zeros(len(self), int),
         )
+
+
+def keypoint_names(dataset_meta: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the keypoints, in the order of the results.
+
+    Args:
+        dataset_meta: MMPose's metainfo of a data set.
+    """
+    names = dataset_meta['keypoint_id2name']
+    return tuple(names[k] for k in range(len(names)))
 
 
 def empty_result(dataset_meta: Mapping[str, Any], image: np.ndarray, **more: Any) -> PoseResult:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from os import PathLike
 from threading import Lock
@@ -24,9 +24,10 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.structures import PoseDataSample
 from torch import nn
 
+from mspose_plugin.apis.heatmaps import PersonHeatmaps, all_heatmaps
 from mspose_plugin.apis.inputs import boxes_of, is_single, sources
 from mspose_plugin.apis.models import find_model
-from mspose_plugin.apis.pose_result import PoseResult, empty_result
+from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
@@ -142,8 +143,7 @@ class PosePredictor:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the keypoints, in the order of the results."""
-        names = self.model.dataset_meta['keypoint_id2name']
-        return tuple(names[k] for k in range(len(names)))
+        return keypoint_names(self.model.dataset_meta)
 
     def _compile(self) -> None:
         """Compile backbone, neck and what the head's ``predict`` calls."""
@@ -214,6 +214,26 @@ class PosePredictor:
             self._run(list(queue))
         yield from finished()
 
+    @torch.no_grad()
+    def all_heatmaps(
+        self, image: Any, box: Sequence[float] | np.ndarray | None = None
+    ) -> PersonHeatmaps:
+        """Predict on one person and keep the heatmaps of every stack and level.
+
+        Args:
+            image: a file, an array (``[H, W]`` or ``[H, W, C]``, BGR) or a PIL image.
+            box: x1, y1, x2, y2 in pixels. Default: None, the first that the detector finds.
+
+        Raises:
+            InputError: an image or a box that cannot be used, nobody found, or a model without
+                heatmaps.
+        """
+        (prepared,) = self._prepared([image], None if box is None else [[box]])
+        check(not prepared.result.fault, f'{prepared.result.fault}')
+        check(prepared.items, 'all_heatmaps: nobody is found in this image; give a box')
+        with self._precision():
+            return all_heatmaps(self.model, self.inferencer.collate_fn(prepared.items[:1]))
+
     # ---------------------------------------------------------------- one image
 
     def _prepared(self, inputs: Any, boxes: Iterable | str | None) -> Iterator[_Image]:
@@ -274,12 +294,15 @@ class PosePredictor:
 
     @torch.no_grad()
     def _run(self, batch: list[tuple[_Image, dict]]) -> None:
-        kind = self.device.type
-        half = torch.autocast(kind, torch.float16 if kind == 'cuda' else torch.bfloat16)
-        with half if self._half else nullcontext():
+        with self._precision():
             samples = self.model.test_step(self.inferencer.collate_fn([item for _, item in batch]))
         for (image, _), sample in zip(batch, samples):
             image.found.append(sample)
+
+    def _precision(self) -> AbstractContextManager:
+        kind = self.device.type
+        half = torch.autocast(kind, torch.float16 if kind == 'cuda' else torch.bfloat16)
+        return half if self._half else nullcontext()
 
     @staticmethod
     def _result(image: _Image) -> PoseResult:
@@ -288,6 +311,13 @@ class PosePredictor:
             persons = [sample.pred_instances for sample in image.found]
             result.keypoints = np.concatenate([p.keypoints[..., :2] for p in persons])
             result.scores = np.concatenate([p.keypoint_scores for p in persons])
+            if 'trial_counts' in persons[0]:
+                result.trials = Trials(
+                    *(
+                        np.concatenate([p.get(f'trial_{name}') for p in persons])
+                        for name in ('keypoints', 'scores', 'counts', 'crops')
+                    )
+                )
             fields = [sample.get('pred_fields') for sample in image.found]
             if fields[0] is not None and 'heatmaps' in fields[0]:
                 result.heatmaps = np.stack([f.heatmaps.cpu().numpy() for f in fields])

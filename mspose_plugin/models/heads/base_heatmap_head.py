@@ -48,8 +48,8 @@ class BaseHeatmapHead(BaseHead):
     """A head that is supervised on many heatmaps and predicts keypoints from one of them.
 
     Subclasses implement ``forward(feats)``, which returns all heatmaps as tuples of tensors,
-    :meth:`predict_heatmaps`, which returns those to predict from and computes no others that it can
-    do without, and ``loss``.
+    :meth:`named_heatmaps`, which names these, :meth:`predict_heatmaps`, which returns those to
+    predict from and computes no others that it can do without, and ``loss``.
 
     Args:
         decoder: codec that turns heatmaps into keypoints. Defaults to None.
@@ -72,6 +72,18 @@ class BaseHeatmapHead(BaseHead):
         Returns:
             ``heatmaps`` ``[B, K, H, W]``, which are decoded, and others that ``output_heatmaps``
             shows beside them.
+        """
+        raise NotImplementedError
+
+    def named_heatmaps(self, feats) -> dict[str, tuple[Tensor, ...]]:
+        """Return all heatmaps, for inspection.
+
+        Args:
+            feats: as for ``forward``.
+
+        Returns:
+            Name -> heatmaps of its levels, coarse -> fine, ``[B, K, h, w]``; in the order in which
+            they are made: the last level of the last entry is decoded.
         """
         raise NotImplementedError
 

@@ -158,6 +158,11 @@ class MLPEHead(BaseHeatmapHead):
         """Return the fine network's ``heatmaps`` ``[B, K, H, W]``; the levels' are not computed."""
         return dict(heatmaps=self._fine(feats))
 
+    def named_heatmaps(self, feats: Sequence[Tensor]) -> dict[str, tuple[Tensor, ...]]:
+        """Return all heatmaps: those of the ``'levels'``, and the ``'fine network'``'s."""
+        *levels, fine = self.forward(feats)
+        return {'levels': tuple(levels), 'fine network': (fine,)}
+
     def _fine(self, feats: Sequence[Tensor]) -> Tensor:
         if len(feats) != len(self.sigmas):
             known = f'{len(feats)}, one for each level of the neck'

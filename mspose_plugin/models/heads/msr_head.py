@@ -141,6 +141,11 @@ class MSRHead(MSSHead):
         unrefined = dict(mss_heatmaps=outputs[-2][-1]) if self.refine else {}
         return dict(heatmaps=outputs[-1][-1], **unrefined)
 
+    def named_heatmaps(self, feats: Heatmaps | HourglassOutput) -> dict[str, tuple[Tensor, ...]]:
+        """Return all heatmaps, the refined ones as ``'regression'``."""
+        *stacks, (name, last) = super().named_heatmaps(feats).items()
+        return dict([*stacks, ('regression' if self.refine else name, last)])
+
     def supervised(self, outputs: Heatmaps) -> dict[str, Heatmaps]:
         """Log the losses of the regression separately from the stacks'."""
         if not self.refine:

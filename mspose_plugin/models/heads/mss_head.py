@@ -81,6 +81,10 @@ class MSSHead(BaseHeatmapHead):
         """Return ``heatmaps``, the finest of the last stack, ``[B, K, H, W]``."""
         return dict(heatmaps=self.forward(feats)[-1][-1])
 
+    def named_heatmaps(self, feats: Heatmaps | HourglassOutput) -> dict[str, tuple[Tensor, ...]]:
+        """Return all heatmaps by the names of the stacks: ``'stack 1'`` ..., levels as tuples."""
+        return {f'stack {i}': levels for i, levels in enumerate(self.forward(feats), 1)}
+
     def supervised(self, outputs: Heatmaps) -> dict[str, Heatmaps]:
         """Return which stacks are supervised under which name in the log."""
         return dict(loss=outputs)

@@ -52,7 +52,9 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
     - ``conditional`` (dict): see :class:`ConditionalOptions`. Default: None.
     - ``output_trials`` (bool): predictions also carry ``trial_keypoints`` ``[1, 1 + P, K, D]`` and
       ``trial_scores`` ``[1, 1 + P, K]``, the first estimate and every perturbation's, NaN for
-      trials that were not made; calibration records them. Default: False.
+      trials that were not made; ``trial_counts`` ``[1, 1 + P, K]``, bool, which of them the result
+      is the mean of; ``trial_crops`` ``[1, 1 + P, 4]``, x1, y1, x2, y2 in image pixels.
+      Default: False.
     - ``multi_scale`` (dict | bool): ``dict(scales=(...))``, or True for 0.8, 0.9 ... 1.3. Heatmaps
       of all scales are averaged before they are decoded, in conditional trials too. Default: None.
     - ``image_loader`` (dict): arguments of ``LoadImageChecked`` for reading images again, such as
@@ -151,6 +153,7 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
 
         sides, possible = crops.scales.max(axis=1), crops.see_image(options.perturbations)
         out = retry_and_fuse(*_predictions(results), sides, possible, options, estimate)
+        tried = crops.boxes(np.concatenate([UNCHANGED[None], options.perturbations]))
         for i, sample in enumerate(results):
             pred = sample.pred_instances
             follows = np.array_equal(pred.keypoints_visible, pred.keypoint_scores, equal_nan=True)
@@ -160,6 +163,8 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
             if self.test_cfg.get('output_trials'):
                 pred.trial_keypoints = out.trial_keypoints[None, :, i]
                 pred.trial_scores = out.trial_scores[None, :, i]
+                pred.trial_counts = out.trial_counts[None, :, i]
+                pred.trial_crops = tried[None, i]
         return out.trials
 
     def _estimate(
@@ -214,6 +219,7 @@ class Outcome(NamedTuple):
         trial_keypoints: ``[1 + P, N, K, D]``, the first estimate and the trials in the order of
             the perturbations, NaN for those that were not made.
         trial_scores: ``[1 + P, N, K]``, likewise.
+        trial_counts: ``[1 + P, N, K]``, bool, those that ``keypoints`` are the mean of.
     """
 
     keypoints: np.ndarray
@@ -221,6 +227,7 @@ class Outcome(NamedTuple):
     trials: np.ndarray
     trial_keypoints: np.ndarray
     trial_scores: np.ndarray
+    trial_counts: np.ndarray
 
 
 def retry_and_fuse(
@@ -265,10 +272,12 @@ def retry_and_fuse(
         tried = all_scores[1 + first : 1 + first + step]
         unsolved &= below(tried, options.thresholds).all(axis=0)
     fused, confidence = keypoints.copy(), scores.copy()
-    fused[low], confidence[low] = fuse(
+    counts = np.zeros(all_scores.shape, bool)
+    counts[0] = True
+    fused[low], confidence[low], counts[:, low] = fuse(
         all_keypoints[:, low], all_scores[:, low], sides[np.nonzero(low)[0]], options
     )
-    return Outcome(fused, confidence, trials, all_keypoints, all_scores)
+    return Outcome(fused, confidence, trials, all_keypoints, all_scores, counts)
 
 
 def below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -293,7 +302,7 @@ def below(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 def fuse(
     keypoints: np.ndarray, scores: np.ndarray, sides: np.ndarray, options: ConditionalOptions
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fuse trials, keypoint by keypoint.
 
     Each trial whose score exceeds tau_s is backed by those that agree with it, itself among
@@ -309,7 +318,7 @@ def fuse(
         options: ``score_threshold`` and ``agreement``.
 
     Returns:
-        Keypoints ``[K, D]`` and scores ``[K]``.
+        Keypoints ``[K, D]``, scores ``[K]``, and which trials ``[T, K]`` they are the mean of.
     """
     rank = np.where(np.isfinite(scores), scores, -np.inf)
     votes = np.where(rank > options.score_threshold, rank, 0.0)
@@ -325,4 +334,5 @@ def fuse(
     values = np.concatenate([keypoints, scores[..., None]], axis=-1)
     mean = (weights[..., None] * np.where(counts[..., None], values, 0.0)).sum(axis=0)
     fused = np.where(total[:, None] > 0, mean, values[best]).astype(keypoints.dtype)
-    return fused[:, :-1], fused[:, -1].astype(scores.dtype)
+    alone = np.arange(len(scores))[:, None] == best[0]
+    return fused[:, :-1], fused[:, -1].astype(scores.dtype), np.where(total > 0, counts, alone)

@@ -62,10 +62,14 @@ class Recropper:
 
     def see_image(self, perturbations: np.ndarray) -> np.ndarray:
         """Return which perturbed boxes ``[P, 3]`` share an area with their images: ``[B, P]``."""
+        low, high = np.split(self.boxes(perturbations), 2, axis=-1)
+        return ((high > low) & (high > 0) & (low < self.sizes[:, None])).all(axis=-1)
+
+    def boxes(self, perturbations: np.ndarray) -> np.ndarray:
+        """Return perturbed boxes ``[B, P, 4]``: x1, y1, x2, y2 in image pixels."""
         centers = self.centers[:, None] + self.scales[:, None] * perturbations[:, :2]
         halves = self.scales[:, None] * perturbations[:, 2:] / 2
-        inside = (centers + halves > 0) & (centers - halves < self.sizes[:, None])
-        return ((halves > 0) & inside).all(axis=-1)
+        return np.concatenate([centers - halves, centers + halves], axis=-1)
 
     def crop(
         self, who: np.ndarray, perturbations: np.ndarray

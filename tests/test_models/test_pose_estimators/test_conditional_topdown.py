@@ -194,6 +194,12 @@ def test_trials_are_recorded_and_replayed(step):
     assert keypoints.shape == (1, 5, 3, 2) and scores.shape == (1, 5, 3)
     assert np.isnan(keypoints[0, 2]).all() and np.isfinite(keypoints[0, [0, 1, 3, 4]]).all()
     assert np.allclose(keypoints[0, 4], points, atol=0.5)
+    first, left, *_, larger = np.asarray(result.pred_instances.trial_crops)[0]
+    side = first[2] - first[0]
+    assert np.allclose(left, first - [0.2 * side, 0, 0.2 * side, 0], atol=1e-3)
+    assert np.allclose(larger, first + np.array([-1, -1, 1, 1]) * side / 4, atol=1e-3)
+    counts = np.asarray(result.pred_instances.trial_counts)
+    assert counts.shape == scores.shape and counts.any(axis=1).all() and not counts[0, 2].any()
     outcome = retry_and_fuse(
         keypoints[:, 0],
         scores[:, 0],
@@ -215,7 +221,7 @@ def test_fusion_equals_the_formula(agreement):
     scores = rng.uniform(0, 1, (7, 5)).astype(np.float32)
     scores[:, 4] = rng.uniform(0, 0.4, 7)  # no trial of the fifth counts
     scores[2, 1] = np.nan
-    fused, confidence = fuse(keypoints, scores, np.full(5, 200.0), cfg)
+    fused, confidence, counts = fuse(keypoints, scores, np.full(5, 200.0), cfg)
     for k in range(5):
         good = [t for t in range(7) if scores[t, k] > 0.4]
         near = {
@@ -228,6 +234,7 @@ def test_fusion_equals_the_formula(agreement):
         best = max(good, key=lambda t: (backing[t], scores[t, k]), default=None)  # noqa: B023
         used = near[best] if good else [np.nanargmax(scores[:, k])]
         weights = scores[used, k] / scores[used, k].sum()
+        assert np.flatnonzero(counts[:, k]).tolist() == sorted(used)
         assert np.allclose(fused[k], weights @ keypoints[used, k], atol=1e-4)
         assert confidence[k] == pytest.approx(weights @ scores[used, k])
     if agreement == 0:
@@ -239,9 +246,9 @@ def test_a_confident_mistake_is_outvoted():
     cfg = ConditionalOptions(thresholds=[0.5])
     keypoints = np.array([[[10, 10]], [[90, 90]], [[11, 10]], [[10, 12]]], np.float32)
     scores = np.array([[0.4], [0.7], [0.4], [0.4]], np.float32)
-    fused, confidence = fuse(keypoints, scores, np.full(1, 100.0), cfg)
+    fused, confidence, _ = fuse(keypoints, scores, np.full(1, 100.0), cfg)
     assert fused[0] == pytest.approx([31 / 3, 32 / 3], abs=1e-4) and confidence[0] < 0.5
-    fused, _ = fuse(keypoints[:2], scores[:2], np.full(1, 100.0), cfg)
+    fused, *_ = fuse(keypoints[:2], scores[:2], np.full(1, 100.0), cfg)
     assert fused[0].tolist() == [90, 90]
 
 
@@ -249,7 +256,7 @@ def test_fusion_of_scores_that_are_not_numbers():
     cfg = ConditionalOptions(thresholds=[0.5])
     keypoints = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
     scores = np.array([[np.nan, np.nan, 0.2], [np.nan, 0.3, np.inf]], np.float32)
-    fused, confidence = fuse(keypoints, scores, np.full(3, 10.0), cfg)
+    fused, confidence, _ = fuse(keypoints, scores, np.full(3, 10.0), cfg)
     assert fused.tolist() == [[0, 1], [8, 9], [4, 5]]
     assert np.isnan(confidence[0]) and confidence[1:].tolist() == pytest.approx([0.3, 0.2])
 
