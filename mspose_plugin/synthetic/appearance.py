@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -66,6 +66,11 @@ class Appearance:
     glasses: bool
     neckline: float
     pitch: int
+    outline: float = 1.0
+
+    def edge(self, factor: float) -> float:
+        """Return the brightness of an edge that a cartoon draws with ``factor``."""
+        return factor + (1.0 - self.outline) * (1.0 - factor)
 
 
 def _choices(table: dict) -> tuple[list, np.ndarray]:
@@ -155,3 +160,47 @@ def sample_appearance(
         neckline=0.5 + u[9],
         pitch=4 + int(5 * u[10]),
     )
+
+
+def _one_colour(worn: Appearance) -> Appearance:
+    return replace(worn, legs=worn.shirt, shoes=worn.shirt if worn.pitch % 2 else worn.shoes)
+
+
+def _coat(worn: Appearance) -> Appearance:
+    return replace(worn, chest='jacket', legwear='skirt', legs=worn.extra, sleeve=2.0)
+
+
+def _bare_trunk(worn: Appearance) -> Appearance:
+    legwear = 'shorts' if worn.pitch % 2 else worn.legwear
+    worn = replace(worn, shirt=worn.skin, sleeve=0.0, legwear=legwear)
+    return replace(worn, chest='plain', pattern='plain', back='plain')
+
+
+def _bare_limbs(worn: Appearance) -> Appearance:
+    return replace(worn, sleeve=0.0, legwear='shorts', shoes=worn.skin)
+
+
+def _tights(worn: Appearance) -> Appearance:
+    return replace(worn, legwear='trousers', legs=worn.skin, sleeve=0.55)
+
+
+DISGUISES = (_one_colour, _one_colour, _coat, _bare_trunk, _bare_limbs, _tights)
+
+
+def disguise(
+    worn: Appearance, rng: np.random.Generator, probability: float, outline: tuple[float, float]
+) -> Appearance:
+    """Change clothes so that they hide the waist or where limbs end, and soften the outlines.
+
+    Args:
+        worn: the appearance.
+        rng: random generator.
+        probability: of a change of clothes.
+        outline: range of the outlines' strength.
+
+    Returns:
+        The new appearance.
+    """
+    if rng.random() < probability:
+        worn = DISGUISES[int(rng.integers(len(DISGUISES)))](worn)
+    return replace(worn, outline=rng.uniform(*outline))

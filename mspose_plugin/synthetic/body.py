@@ -114,9 +114,10 @@ class Camera:
         return self.offset + points[..., :2] * (gain / (self.distance - points[..., 2:]))
 
 
-def sample_shape(rng: np.random.Generator) -> Shape:
-    """Draw the proportions of a body."""
-    return Shape(_MEAN * np.exp(_SPREAD * np.clip(rng.standard_normal(_MEAN.size), -2.2, 2.2)))
+def sample_shape(rng: np.random.Generator, spread: float = 1.0) -> Shape:
+    """Draw the proportions of a body; ``spread`` is a factor on their deviations."""
+    deviation = np.clip(rng.standard_normal(_MEAN.size), -2.2, 2.2)
+    return Shape(_MEAN * np.exp(spread * _SPREAD * deviation))
 
 
 def rotation(axis: int, degrees: np.ndarray) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fcntl
 import glob
 import json
-import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from math import inf
@@ -118,8 +118,12 @@ def _run(work: Callable, tasks: list, workers: int) -> Iterator[list[dict[str, A
         cv2.setNumThreads(1)
         yield from map(work, tasks)
         return
-    with multiprocessing.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        yield from pool.imap(work, tasks)
+    # unlike multiprocessing.Pool, it does not wait for ever for a process that was killed
+    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        try:
+            yield from pool.map(work, tasks)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def check_replaceable(out: Path, overwrite: bool) -> None:

@@ -132,10 +132,12 @@ def _limb_strokes(
 
         def draw() -> None:
             canvas.claim(polygons[i], part)
-            canvas.fill_fixed(polygons[i, SIDES], shade(color, 0.58))  # no rim across the joints
+            canvas.fill_fixed(
+                polygons[i, SIDES], shade(color, appearance.edge(0.58))
+            )  # no rim across the joints
             canvas.fill_fixed(polygons[count + i], color)
             if _ROUNDED[rows[i]]:
-                canvas.fill_fixed(polygons[2 * count + i], shade(color, 1.13))
+                canvas.fill_fixed(polygons[2 * count + i], shade(color, appearance.edge(1.13)))
 
         return draw
 
@@ -156,5 +158,7 @@ def _long_hair(canvas: Canvas, head: Head, base: int) -> None:
         ]
     )
     color = shade(head.appearance.hair, head.light)
-    canvas.fill(hull(head.place(1.06 * lock)), shade(color, 0.6), base + PART['hair'])
+    canvas.fill(
+        hull(head.place(1.06 * lock)), shade(color, head.appearance.edge(0.6)), base + PART['hair']
+    )
     canvas.fill(hull(head.place(lock)), shade(color, 0.88))

@@ -94,7 +94,7 @@ class Head:
         skin, hair = shade(appearance.skin, self.light), shade(appearance.hair, self.light)
         bald = appearance.hairstyle == 'bald'
         scalp = skin if bald else hair
-        canvas.fill(self.outline(1.09), shade(scalp, 0.62), part)
+        canvas.fill(self.outline(1.09), shade(scalp, appearance.edge(0.62)), part)
         if appearance.hairstyle == 'bun':
             knot = self.place(np.array([[0.0, 0.75, -0.85]]))[0]
             canvas.disc(knot, 0.17 * self.length, shade(hair, 0.7), part)

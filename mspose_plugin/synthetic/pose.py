@@ -121,6 +121,7 @@ def sample_pose(
     tilt: float = 6.0,
     tumble: float = 0.0,
     spread: float = 1.0,
+    elevation: tuple[float, float] = (6.0, 7.0),
 ) -> Pose:
     """Draw a pose: a family for the legs, one for each arm, angles uniform in their ranges.
 
@@ -130,6 +131,7 @@ def sample_pose(
         tilt: standard deviation of the in-plane rotation in degrees.
         tumble: probability of an arbitrary in-plane rotation.
         spread: factor on the half width of the ranges.
+        elevation: mean and standard deviation of the camera's elevation in degrees.
 
     Returns:
         The pose.
@@ -148,7 +150,7 @@ def sample_pose(
     bend = _LEG_BEND[legs, 0] + (0.5 + spread * (u[5] - 0.5)) * np.ptp(_LEG_BEND[legs])
     roll = 360.0 * u[7] if u[6] < tumble else tilt * g[0]
     return Pose(
-        root=np.array([heading, 6.0 + 7.0 * g[1], roll]),
+        root=np.array([heading, elevation[0] + elevation[1] * g[1], roll]),
         spine=np.array([bend, 5.0 * g[2], 8.0 * g[3]]),
         head=np.array([6.0 * g[4] + 2.0 - 0.3 * bend, 7.0 * g[5], np.clip(16.0 * g[6], -45, 45)]),
         limbs=limbs,

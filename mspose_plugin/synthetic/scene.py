@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 
 from mspose_plugin.synthetic import background
-from mspose_plugin.synthetic.appearance import Appearance, sample_appearance
+from mspose_plugin.synthetic.appearance import Appearance, disguise, sample_appearance
 from mspose_plugin.synthetic.body import KEYPOINTS, Body, Camera, pose_body, sample_shape
 from mspose_plugin.synthetic.canvas import Canvas
 from mspose_plugin.synthetic.figure import PART, PART_STRIDE, draw_figure
+from mspose_plugin.synthetic.photograph import photograph
 from mspose_plugin.synthetic.pose import sample_heading, sample_pose
 from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS, Difficulty, Framing
 from mspose_plugin.utils.checks import check_value
@@ -108,6 +109,7 @@ class _SampledPerson:
 
 def _sample_people(
     rng: np.random.Generator,
+    extra: np.random.Generator,
     framing: Framing,
     difficulty: Difficulty,
     size: tuple[int, int],
@@ -122,12 +124,15 @@ def _sample_people(
     def add(centre: np.ndarray, scale: float, layer: float, neighbour: bool) -> None:
         heading = sample_heading(rng, framing.facing, framing.freedom * difficulty.side_on)
         tumble = framing.freedom * difficulty.tumble
-        pose = sample_pose(rng, heading, difficulty.tilt, tumble, difficulty.pose_spread)
-        body = pose_body(sample_shape(rng), pose)
+        spread, elevation = difficulty.pose_spread, difficulty.elevation
+        pose = sample_pose(rng, heading, difficulty.tilt, tumble, spread, elevation)
+        body = pose_body(sample_shape(rng, difficulty.build), pose)
         shown = body.points if framing.legs else body.points[[5, 6, 11, 12, 18, 19, 20]]
         middle = 0.5 * (shown[:, :2].min(axis=0) + shown[:, :2].max(axis=0))
-        camera = Camera(scale, centre - scale * middle * (1.0, -1.0))
+        distance = extra.uniform(*difficulty.distance)
+        camera = Camera(scale, centre - scale * middle * (1.0, -1.0), distance)
         appearance = sample_appearance(rng, mean, difficulty.contrast)
+        appearance = disguise(appearance, extra, difficulty.disguise, difficulty.outline)
         sampled.append(_SampledPerson(body, camera, appearance, heading, layer, neighbour))
 
     for i in range(count):
@@ -137,7 +142,7 @@ def _sample_people(
         if count > 1:  # side by side, so that nobody hides another one entirely
             u[1] = np.clip(-1.0 + (2.0 * i + 1.0 + 0.6 * u[1]) / count, -1.0, 1.0)
         centre = np.array([width, height]) * (0.5 + spread * u[1:])
-        if rng.random() < framing.cropped:
+        if rng.random() < max(framing.cropped, difficulty.cropped):
             centre += rng.uniform((-0.2, 0.0), (0.2, 0.4)) * (width, height)
         add(centre, scale, scale, False)
     for one in sampled[:count]:
@@ -212,7 +217,8 @@ def render_scene(
     angle = rng.uniform(0.0, 2.0 * np.pi)
     light = 0.8 * np.array([np.cos(angle), np.sin(angle)])
 
-    sampled = _sample_people(rng, framing, difficulty, size, mean)
+    extra = rng.spawn(1)[0]  # for what came later: `rng` itself draws what it always drew
+    sampled = _sample_people(rng, extra, framing, difficulty, size, mean)
     for index in sorted(range(len(sampled)), key=lambda i: sampled[i].layer):
         one = sampled[index]
         draw_figure(canvas, one.body, one.camera, one.appearance, index, light)
@@ -222,4 +228,7 @@ def render_scene(
             spot = one.camera.project(joint) + rng.normal(0.0, 0.7 * extent, 2)
             background.draw_shape(canvas, rng, spot, extent, OCCLUDER)
     people = [_annotate(one, index, canvas.ids) for index, one in enumerate(sampled)]
-    return Scene(background.expose(canvas.image, rng, difficulty), canvas.ids, people)
+    image = canvas.image
+    if difficulty.photograph:
+        image = photograph(image, canvas.ids, extra, difficulty.photograph)
+    return Scene(background.expose(image, rng, difficulty), canvas.ids, people)

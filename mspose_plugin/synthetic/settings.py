@@ -27,6 +27,15 @@ class Difficulty:
         gain: range of the light's brightness factor.
         noise: largest standard deviation of the sensor noise in grey levels.
         blur: probability of a slight defocus.
+        elevation: mean and standard deviation of the camera's elevation in degrees.
+        distance: range of the camera's distance in statures; near ones foreshorten.
+        build: factor on the spread of the bodies' proportions.
+        outline: range of how dark the edges of limbs and clothes are drawn: 1 a cartoon's outline,
+            0 none.
+        disguise: probability of clothes that hide the waist or the limbs' ends: one colour from
+            the neck down, a long coat, a bare trunk, bare feet.
+        cropped: least probability that a person reaches over the image's edge.
+        photograph: strength of what ``photograph.py`` does to the drawing, 0 nothing.
     """
 
     neighbour: float = 0.3
@@ -43,6 +52,13 @@ class Difficulty:
     gain: Range = (0.75, 1.2)
     noise: float = 9.0
     blur: float = 0.2
+    elevation: Range = (6.0, 7.0)
+    distance: Range = (6.0, 6.0)
+    build: float = 1.0
+    outline: Range = (1.0, 1.0)
+    disguise: float = 0.0
+    cropped: float = 0.0
+    photograph: float = 0.0
 
 
 DIFFICULTIES: dict[str, Difficulty] = {
@@ -75,6 +91,29 @@ DIFFICULTIES: dict[str, Difficulty] = {
         gain=(0.45, 1.3),
         noise=16.0,
         blur=0.35,
+    ),
+    'photographic': Difficulty(
+        neighbour=0.45,
+        neighbour_distance=(0.22, 0.7),
+        neighbour_in_front=0.4,
+        occluder=0.45,
+        occluder_size=(0.04, 0.13),
+        clutter=(2, 16),
+        contrast=12.0,
+        side_on=0.45,
+        tilt=10.0,
+        tumble=0.08,
+        pose_spread=1.2,
+        gain=(0.75, 1.25),
+        noise=6.0,
+        blur=0.1,
+        elevation=(8.0, 14.0),
+        distance=(2.2, 8.0),
+        build=1.7,
+        outline=(-0.3, 1.0),
+        disguise=0.4,
+        cropped=0.4,
+        photograph=1.0,
     ),
 }
 

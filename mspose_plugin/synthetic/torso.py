@@ -136,7 +136,7 @@ class Torso:
         belt, last = _BELT, len(_CUTS) - 1
         for i in range(last):
             part = self.base if i < belt else self.base + 4
-            dark = shade(coat if i < belt else legs, 0.58)
+            dark = shade(coat if i < belt else legs, appearance.edge(0.58))
             canvas.fill_fixed(hull(wide[i : i + 2].reshape(-1, 2)), dark, part)
         for i in reversed(range(last)):
             canvas.fill_fixed(hull(flat[i : i + 2].reshape(-1, 2)), coat if i < belt else legs)
@@ -203,7 +203,10 @@ class Torso:
         d = ends[1] - ends[0]
         side = np.array([-d[1], d[0]]) / (np.hypot(*d) + 1e-6) * (0.026 * unit)
         skin = shade(self.appearance.skin, 0.86)
-        for factor, tone, part in ((1.2, 0.62, self.base + 1), (1.0, 1.0, -1)):
+        for factor, tone, part in (
+            (1.2, self.appearance.edge(0.62), self.base + 1),
+            (1.0, 1.0, -1),
+        ):
             quad = np.stack(
                 [ends[0] + side * 1.25, ends[0] - side * 1.25, ends[1] - side, ends[1] + side]
             )
@@ -236,5 +239,9 @@ class Torso:
         outline = hull(self.camera.project(np.concatenate([top, flare])))
         middle = outline.mean(axis=0)
         color = shade(self.appearance.legs, min(max(1.0 + 0.5 * self.depth, 0.75), 1.05))
-        canvas.fill(middle + 1.06 * (outline - middle), shade(color, 0.58), self.base + 5)
+        canvas.fill(
+            middle + 1.06 * (outline - middle),
+            shade(color, self.appearance.edge(0.58)),
+            self.base + 5,
+        )
         canvas.fill(outline, color)

@@ -36,6 +36,10 @@ _MEANINGS = (
         '--resume',
     ),
     (
+        r'A process in the process pool was terminated abruptly',
+        f'a process was killed; if memory ran out, {_MORE_ROOM}',
+    ),
+    (
         r'(?i)connection (?:closed|reset) by peer|broken pipe|ncclRemoteError',
         'another process of this run has ended; its message says why',
     ),

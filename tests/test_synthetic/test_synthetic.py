@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import os
 import signal
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +29,7 @@ from mspose_plugin.synthetic import (
 )
 from mspose_plugin.synthetic.annotation_writers import head_box
 from mspose_plugin.synthetic.body import INDEX, pose_body, sample_shape
-from mspose_plugin.synthetic.dataset import make_image
+from mspose_plugin.synthetic.dataset import _run, make_image
 from mspose_plugin.synthetic.detector import detect
 from mspose_plugin.synthetic.pose import sample_pose
 from mspose_plugin.synthetic.scene import OCCLUDER
@@ -106,6 +109,33 @@ def test_joints_lie_on_the_silhouette():
     assert on / total > 0.99
 
 
+def test_photographs_differ_and_the_truth_does_not():
+    near = replace(DIFFICULTIES['photographic'], neighbour=0.0, occluder=0.0, distance=(2.2, 2.2))
+    on, total, changes = 0, 0, []
+    for i in range(30):
+        drawn, taken = (
+            render_scene(np.random.default_rng(i), difficulty=replace(near, photograph=strength))
+            for strength in (0.0, 1.0)
+        )
+        assert np.array_equal(drawn.ids, taken.ids)
+        person, again = drawn.people[0], taken.people[0]
+        assert np.array_equal(person.keypoints, again.keypoints)
+        changes.append(np.abs(drawn.image.astype(int) - taken.image).mean())
+        x, y = np.rint(person.keypoints[person.inside]).astype(int).T
+        on += drawn.silhouette(person)[y, x].sum()
+        total += len(x)
+    assert min(changes) > 3 and on / total > 0.98
+
+
+def test_outlines_are_drawn_as_strongly_as_asked():
+    def brightness(strength):
+        outlined = replace(DIFFICULTIES['easy'], outline=(strength, strength), noise=0.0)
+        scenes = [render_scene(np.random.default_rng(i), difficulty=outlined) for i in range(8)]
+        return np.mean([s.image[s.silhouette(s.people[0])].mean() for s in scenes])
+
+    assert brightness(0.0) > brightness(0.5) > brightness(1.0)
+
+
 def test_visible_joints_show_their_own_person(scenes):
     seen = 0
     for scene in scenes:
@@ -165,6 +195,15 @@ def test_detections_are_imperfect():
 
 
 # ---------------------------------------------------------------- the files
+
+
+def _die(task):
+    os._exit(3)
+
+
+def test_a_killed_process_is_an_error():
+    with pytest.raises(BrokenProcessPool):
+        list(_run(_die, [1, 2, 3], workers=2))
 
 
 def test_same_arguments_same_bytes_for_any_number_of_workers(tmp_path, root):
