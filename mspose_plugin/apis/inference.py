@@ -34,7 +34,7 @@ from mspose_plugin.checkpoint.strict_loading import load_for_prediction
 from mspose_plugin.datasets.transforms.loading import MAX_BROKEN_RUN, LoadImageChecked, to_bgr
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
-from mspose_plugin.utils.files import backend_of
+from mspose_plugin.utils.files import backend_of, by_number
 
 _source = ContextVar('source', default='the checkpoint')
 
@@ -117,7 +117,8 @@ def _readable_inputs(original: Callable) -> Callable:
         if hasattr(backend, 'isdir') and backend.isdir(name):
             files = backend.list_dir_or_file(name, list_dir=False)
             inputs = sorted(
-                backend.join_path(name, file) for file in files if _kind(file) == 'image'
+                (backend.join_path(name, file) for file in files if _kind(file) == 'image'),
+                key=by_number,
             )
             check(inputs, f'input folder {name}: no images in it; check the path')
             return original(self, inputs)
@@ -147,7 +148,10 @@ def _frames(capture: Any, count: int, name: str) -> Iterator[np.ndarray | None]:
     Args:
         capture: from its first frame.
         count: frames that the file says it has; containers may give too large or no number.
-        name: of the video, for the warning that it ends early.
+        name: of the video, for the message that it is empty or ends early.
+
+    Raises:
+        InputError: there is no frame.
     """
     done, broken = 0, 0
     while broken < MAX_BROKEN_RUN:
@@ -160,6 +164,7 @@ def _frames(capture: Any, count: int, name: str) -> Iterator[np.ndarray | None]:
             break
         else:
             broken += 1
+    check(done, f'input {name}: no frame of the video can be read; copy it again or convert it')
     if done < count:
         MMLogger.get_current_instance().warning(
             f'input {name}: the video ends after {done} of {count} frames; it may be cut short'

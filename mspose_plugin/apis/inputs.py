@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from mspose_plugin.datasets.annotations import Field, numeric, read_columns
 from mspose_plugin.utils.checks import check
-from mspose_plugin.utils.files import read_json
+from mspose_plugin.utils.files import by_number, read_json
 
 BOX = dict(
     image_id=Field(
@@ -42,9 +42,11 @@ def is_single(inputs: Any) -> bool:
         name = os.fspath(inputs)
         if os.path.isfile(name):
             return not is_video(name)
-        several = os.path.isdir(name) or name.startswith('webcam') or is_video(name)
+        several = os.path.isdir(name) or has_frames(name)
         return not (several or glob.has_magic(name))
-    return isinstance(inputs, np.ndarray | Image.Image)
+    if isinstance(inputs, np.ndarray):
+        return inputs.ndim < 4
+    return isinstance(inputs, Image.Image)
 
 
 def is_video(name: str) -> bool:
@@ -54,6 +56,24 @@ def is_video(name: str) -> bool:
         name: of the file.
     """
     return (mimetypes.guess_type(name)[0] or '').startswith('video')
+
+
+def has_frames(name: str) -> bool:
+    """Tell a video or a camera, whose frames have numbers in place of names.
+
+    Args:
+        name: of the file, or ``'webcam:0'``.
+    """
+    return is_video(name) or is_camera(name)
+
+
+def is_camera(name: str) -> bool:
+    """Tell a camera, whose frames come when they come.
+
+    Args:
+        name: of the input.
+    """
+    return name.startswith('webcam')
 
 
 def sources(inputs: Any, inferencer: Pose2DInferencer) -> Iterator[Source]:
@@ -80,10 +100,10 @@ def sources(inputs: Any, inferencer: Pose2DInferencer) -> Iterator[Source]:
 
 
 def _named(name: str, inferencer: Pose2DInferencer) -> Iterator[Source]:
-    if name.startswith('webcam'):
+    if is_camera(name):
         yield from ((name, frame) for frame in _webcam(name))
     elif glob.has_magic(name) and not os.path.exists(name):
-        files = sorted(glob.glob(name, recursive=True))
+        files = sorted(glob.glob(name, recursive=True), key=by_number)
         check(files, f'input {name}: no file has such a name; check the pattern')
         yield from zip(files, files)
     else:
@@ -118,8 +138,10 @@ def boxes_of(
     """
     if isinstance(boxes, str):
         found = read_boxes(boxes)
-        for image in images:
-            yield image, found.get(Path(image[0] or '').stem, np.zeros((0, 5)))
+        for number, image in enumerate(images):
+            name = image[0] or ''
+            keys = [_key(f'{name}:{number}'), _key(number)] if has_frames(name) else [_key(name)]
+            yield image, next((found[key] for key in keys if key in found), np.zeros((0, 5)))
         return
     given = None if boxes is None else iter(boxes)
     for image in images:
@@ -135,11 +157,12 @@ def read_boxes(path: str) -> dict[str, np.ndarray]:
 
     Args:
         path: JSON, a list of dicts with ``image_id`` (a number as in COCO's file names, or a file
-            name), ``bbox`` (x, y, width, height in pixels), ``score``, and perhaps
-            ``category_id``, of which 1 is a person.
+            name; in a video the frame's number from 0, or ``'video.mp4:NUMBER'``), ``bbox`` (x, y,
+            width, height in pixels), ``score``, and perhaps ``category_id``: 1 is a person.
 
     Returns:
-        Boxes ``[N, 5]``, x1, y1, x2, y2, score, by the image's file name without ending.
+        Boxes ``[N, 5]``, x1, y1, x2, y2, score, by the image's file name without ending, or by
+        ``'video.mp4:NUMBER'``.
 
     Raises:
         InputError: not such a file; the entry is named.
@@ -150,6 +173,13 @@ def read_boxes(path: str) -> dict[str, np.ndarray]:
     found = defaultdict(list)
     for image_id, (x, y, width, height), score, category in zip(*boxes.values()):
         if category == 1:
-            name = f'{image_id:012d}' if isinstance(image_id, int) else Path(image_id).stem
-            found[name].append((x, y, x + width, y + height, score))
+            found[_key(image_id)].append((x, y, x + width, y + height, score))
     return {name: np.array(boxes) for name, boxes in found.items()}
+
+
+def _key(image_id: int | str) -> str:
+    """Return what boxes of an image, or of a video's frame, are found by."""
+    if isinstance(image_id, int):
+        return f'{image_id:012d}'
+    video, _, number = image_id.rpartition(':')
+    return f'{Path(video).name}:{number}' if has_frames(video) else Path(image_id).stem

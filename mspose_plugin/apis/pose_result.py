@@ -14,6 +14,7 @@ from mmpose.structures import PoseDataSample
 from mmpose.structures.utils import revert_heatmap
 from mmpose.visualization import PoseLocalVisualizer
 
+from mspose_plugin.apis.id_drawing import id_colour, write_ids
 from mspose_plugin.utils.checks import check, check_choice
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import write_file, write_json
@@ -54,6 +55,9 @@ class PoseResult:
             there are no heatmaps.
         trials: of conditional testing with ``output_trials``; else, and without persons, None.
         fault: why the image could not be read, else None.
+        ids: ``[N]``, the persons' numbers in a tracked video, from 1; 0 for one who has no number
+            yet. None where nobody is tracked.
+        time: of a tracked frame, in seconds from the first; else None.
     """
 
     keypoints: np.ndarray
@@ -68,6 +72,8 @@ class PoseResult:
     crops: np.ndarray | None = field(default=None, repr=False)
     trials: Trials | None = field(default=None, repr=False)
     fault: str | None = None
+    ids: np.ndarray | None = None
+    time: float | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +90,7 @@ class PoseResult:
         return {name: (x, y, score) for name, (x, y, score) in zip(self.names, values)}
 
     def plot(self, min_score: float = 0.3, boxes: bool = False, thickness: int = 2) -> np.ndarray:
-        """Draw the skeletons with MMPose's visualizer.
+        """Draw the skeletons with MMPose's visualizer; tracked persons in a colour of their own.
 
         Args:
             min_score: keypoints with a lower score are left out. Default: 0.3.
@@ -98,19 +104,30 @@ class PoseResult:
             name='pose_result', line_width=thickness, radius=thickness + 1, backend='opencv'
         )
         visualizer.set_dataset_meta(dict(self.dataset_meta))
-        found = InstanceData(
-            keypoints=self.keypoints,
-            keypoint_scores=self.scores,
-            keypoints_visible=self.scores,
-            bboxes=self.boxes,
-            bbox_scores=self.box_scores,
-        )
-        sample = PoseDataSample(pred_instances=found)
         picture = np.ascontiguousarray(self.image[..., ::-1])
-        visualizer.add_datasample(
-            'result', picture, sample, draw_gt=False, draw_bbox=boxes, kpt_thr=min_score
-        )
-        return np.ascontiguousarray(visualizer.get_image()[..., ::-1])
+        together = [np.arange(len(self))] if self.ids is None else np.arange(len(self))[:, None]
+        for persons in together:
+            found = InstanceData(
+                keypoints=self.keypoints[persons],
+                keypoint_scores=self.scores[persons],
+                keypoints_visible=self.scores[persons],
+                bboxes=self.boxes[persons],
+                bbox_scores=self.box_scores[persons],
+            )
+            if self.ids is not None:
+                colour = id_colour(int(self.ids[persons[0]]))
+                visualizer.kpt_color = [colour] * len(self.names)
+                visualizer.link_color = [colour] * len(visualizer.skeleton or ())
+                visualizer.bbox_color = colour
+            sample = PoseDataSample(pred_instances=found)
+            visualizer.add_datasample(
+                'result', picture, sample, draw_gt=False, draw_bbox=boxes, kpt_thr=min_score
+            )
+            picture = visualizer.get_image()
+        picture = np.ascontiguousarray(picture[..., ::-1])
+        if self.ids is not None:
+            write_ids(picture, self.ids, self.keypoints, self.scores >= min_score)
+        return picture
 
     def plot_heatmaps(self, keypoint: str | None = None, opacity: float = 0.6) -> np.ndarray:
         """Lay the heatmaps over the image, in the colours from blue (0) to red (1).
@@ -164,7 +181,7 @@ class PoseResult:
         Returns:
             For each person ``image_id``, ``category_id`` 1, ``keypoints`` (x, y, score of each,
             0-based pixels), ``bbox`` (x, y, width, height) and ``score`` (the box's times the mean
-            of the keypoints').
+            of the keypoints'); of tracked persons also ``track_id``.
         """
         if image_id is None:
             image_id = self.index if self.path is None else self.path
@@ -172,10 +189,14 @@ class PoseResult:
         corners, sizes = self.boxes[:, :2], self.boxes[:, 2:] - self.boxes[:, :2]
         boxes = np.concatenate([corners, sizes], axis=1).round(3)
         totals = (self.box_scores * self.scores.mean(axis=1)).round(5)
-        return [
+        persons = [
             dict(image_id=image_id, category_id=1, keypoints=k.ravel().tolist(), bbox=b, score=s)
             for k, b, s in zip(values, boxes.tolist(), totals.tolist())
         ]
+        if self.ids is not None:
+            for person, number in zip(persons, self.ids.tolist()):
+                person['track_id'] = number
+        return persons
 
     def to_json(self, path: str | None = None, image_id: int | str | None = None) -> str:
         """Return :meth:`to_coco` as JSON, and write it where a path is given.
@@ -207,6 +228,7 @@ class PoseResult:
             xy=self.keypoints.astype(np.float32),
             keypoint_confidence=self.scores.astype(np.float32),
             class_id=np.zeros(len(self), int),
+            data={} if self.ids is None else dict(tracker_id=self.ids),
         )
 
 

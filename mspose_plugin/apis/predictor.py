@@ -28,6 +28,7 @@ from mspose_plugin.apis.heatmaps import PersonHeatmaps, all_heatmaps
 from mspose_plugin.apis.inputs import boxes_of, is_single, sources
 from mspose_plugin.apis.models import find_model
 from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
+from mspose_plugin.apis.tracking import track
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
@@ -185,15 +186,75 @@ class PosePredictor:
 
         Args:
             inputs: image files, arrays (``[H, W]`` or ``[H, W, C]``, BGR), PIL images, or an
-                iterable of these; a folder of images, a pattern such as ``'photos/*.jpg'``, an
-                address, a video file, or ``'webcam:0'``.
+                iterable of these (an array ``[T, H, W, C]`` is one); a folder of images, a pattern
+                such as ``'photos/*.jpg'``, an address, a video file, or ``'webcam:0'``.
             boxes: for each image ``[N, 4]`` or ``[N, 5]``: x1, y1, x2, y2 in pixels and perhaps a
                 score; or a detector's file, see :func:`~mspose_plugin.apis.inputs.read_boxes`.
                 Default: None, the detector's.
 
-        Yields:
-            A result for each image or frame, in their order.
+        Returns:
+            An iterator: a result for each image or frame, in their order.
         """
+        return self._stream(inputs, boxes)
+
+    def track(
+        self,
+        inputs: Any,
+        boxes: Iterable | str | None = None,
+        *,
+        tracker: str = 'ocsort',
+        smooth: bool = True,
+        detect_every: int = 1,
+        rate: float | None = None,
+    ) -> Iterator[PoseResult]:
+        """Follow people through a video: results have ``ids`` and ``time``, and joints are smooth.
+
+        Args:
+            inputs: a video file, ``'webcam:0'``, a folder, pattern or iterable of frames.
+            boxes: as for :meth:`stream`.
+            tracker: ``'ocsort'`` (OC-SORT), ``'bytetrack'`` (ByteTrack), or, for a camera that
+                moves, ``'botsort'`` (BoT-SORT). An id outlives a second without its person.
+                Default: ``'ocsort'``.
+            smooth: smooth the joints of each person, see
+                :class:`~mspose_plugin.apis.smoothing.OneEuroFilter`. Default: True.
+            detect_every: the detector (or ``boxes``) says where people are in every n-th frame, and
+                whenever nobody is left; in between each is looked for around the last pose.
+                Default: 1.
+            rate: frames per second. Default: None, the video's own; 25 where there is none.
+
+        Returns:
+            The results, frame by frame.
+
+        Raises:
+            InputError: a single image, arguments that cannot be used, or the package ``trackers``
+                is not installed.
+        """
+        return track(
+            self,
+            inputs,
+            boxes,
+            tracker=tracker,
+            smooth=smooth,
+            detect_every=detect_every,
+            rate=rate,
+        )
+
+    def _stream(
+        self,
+        inputs: Any,
+        boxes: Iterable | str | None,
+        choose: Callable[[int, Any], Any] | None = None,
+    ) -> Iterator[PoseResult]:
+        """Predict, see :meth:`stream`.
+
+        Args:
+            inputs: as there.
+            boxes: likewise.
+            choose: takes the number of a frame and its boxes (None: ask the detector) and returns
+                those to look into. It is called when the frame before is done; without it
+                images are read ahead and persons of several share a batch.
+        """
+        size = 1 if choose else self.batch_size
         waiting: deque[_Image] = deque()
         queue: deque[tuple[_Image, dict]] = deque()
 
@@ -201,14 +262,15 @@ class PosePredictor:
             while waiting and len(waiting[0].found) == len(waiting[0].items):
                 yield self._result(waiting.popleft())
 
-        for image in self._prepared(inputs, boxes):
+        for image in self._prepared(inputs, boxes, choose):
             if image.result.fault:
                 # not in the thread: after some errors the lock of mmengine's loggers stays taken
                 MMLogger.get_current_instance().warning(f'skipped an input: {image.result.fault}')
             waiting.append(image)
             queue.extend((image, item) for item in image.items)
-            while len(queue) >= self.batch_size:
-                self._run([queue.popleft() for _ in range(self.batch_size)])
+            while len(queue) >= size:
+                count = min(len(queue), self.batch_size)
+                self._run([queue.popleft() for _ in range(count)])
             yield from finished()
         if queue:
             self._run(list(queue))
@@ -236,14 +298,21 @@ class PosePredictor:
 
     # ---------------------------------------------------------------- one image
 
-    def _prepared(self, inputs: Any, boxes: Iterable | str | None) -> Iterator[_Image]:
-        """Read and cut the images in threads, a few ahead of the network."""
+    def _prepared(
+        self,
+        inputs: Any,
+        boxes: Iterable | str | None,
+        choose: Callable[[int, Any], Any] | None = None,
+    ) -> Iterator[_Image]:
+        """Read and cut the images in threads, a few ahead of the network if boxes need not wait."""
         ahead: deque[Future[_Image]] = deque()
+        most = 0 if choose else 2 * self.batch_size
         with ThreadPoolExecutor(_THREADS, 'mspose-read') as pool:
             images = sources(inputs, self.inferencer)
             for index, ((path, source), own) in enumerate(boxes_of(images, boxes)):
+                own = choose(index, own) if choose else own
                 ahead.append(pool.submit(self._prepare, index, path, source, own))
-                if len(ahead) > 2 * self.batch_size:
+                if len(ahead) > most:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

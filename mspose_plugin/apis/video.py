@@ -31,6 +31,8 @@ def frame_rate(path: str) -> tuple[float, int | None]:
 class VideoWriter:
     """Write frames to an MP4 file (MPEG-4), which exists once it is complete.
 
+    Odd widths and heights are made even: the last column or row comes twice.
+
     Args:
         path: the file; its folder is made. An existing file is replaced.
         rate: frames per second.
@@ -54,14 +56,23 @@ class VideoWriter:
             frame: ``[H, W, 3]``, uint8, BGR; all of the first one's size.
 
         Raises:
-            InputError: OpenCV cannot write such a file.
+            InputError: OpenCV cannot write such a file, or the frame has another size.
         """
+        height, width = frame.shape[:2]
+        right, bottom = width % 2, height % 2
         if self._writer is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._size = frame.shape[1], frame.shape[0]
+            self._size = width, height
+            even = width + right, height + bottom
             codec = cv2.VideoWriter.fourcc(*'mp4v')
-            self._writer = cv2.VideoWriter(str(self._temporary), codec, self.rate, self._size)
+            self._writer = cv2.VideoWriter(str(self._temporary), codec, self.rate, even)
             check(self._writer.isOpened(), f'{self.path}: OpenCV cannot write MPEG-4 here')
+        sizes = '{}x{} among those of {}x{}'.format(width, height, *self._size)
+        fits = (width, height) == self._size
+        check(fits, f'{self.path}: a frame of {sizes}; a video has frames of one size')
+        # MPEG-4 has pairs of pixels: without the border OpenCV drops the last row or column
+        if right or bottom:
+            frame = cv2.copyMakeBorder(frame, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
         self._writer.write(frame)
 
     def __enter__(self) -> VideoWriter:

@@ -1,7 +1,8 @@
 """Find people's keypoints in images and videos.
 
 Writes a picture with the skeletons for every image, a video for every video, and with --save-json
-one file of COCO's result format.
+one file of COCO's result format. With --track it follows people through videos: an id and a colour
+for each, smooth joints, and a file of tracks beside each video.
 """
 
 from __future__ import annotations
@@ -15,11 +16,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mspose_plugin.apis.inputs import is_video
+from mspose_plugin.apis.inputs import has_frames
 from mspose_plugin.apis.pose_result import PoseResult
 from mspose_plugin.apis.predictor import PosePredictor
-from mspose_plugin.apis.video import VideoWriter, frame_rate
-from mspose_plugin.cli import arguments
+from mspose_plugin.cli import arguments, video
 from mspose_plugin.cli.output import track
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_file, write_json
@@ -75,10 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--half', action='store_true', help='compute in half precision')
     add('--compile', action='store_true', help='compile the network; pays for many images')
     add('--device', type=arguments.device, help='default: a GPU if there is one')
+    video.add_track_arguments(parser)
 
 
 def main(args: argparse.Namespace) -> None:
     """Predict and write."""
+    video.settle_track_arguments(args)
     test_cfg: dict[str, Any] = dict(output_heatmaps=args.show_heatmaps)
     if args.no_flip:
         test_cfg.update(flip_test=False)
@@ -104,7 +106,9 @@ def main(args: argparse.Namespace) -> None:
             persons += len(result)
     if args.save_json:
         write_json(os.path.join(args.out, 'predictions.json'), records)
-    print(f'{persons} persons; pictures are in {args.out}')
+    print(
+        f'{persons} persons; {"videos and tracks" if args.track else "pictures"} are in {args.out}'
+    )
 
 
 def _written(
@@ -117,15 +121,8 @@ def _written(
             return result.plot_heatmaps()
         return result.plot(min_score=args.min_score, boxes=args.show_boxes)
 
-    if is_video(given) or given.startswith('webcam'):
-        rate, count = frame_rate(given)
-        with VideoWriter(names(given, '.mp4'), rate) as video:
-            drawn = None
-            for result in track(predictor.stream(given, args.boxes), given, count):
-                drawn = drawn if result.fault else picture(result)
-                if drawn is not None:  # a broken frame repeats the one before
-                    video.write(drawn)
-                yield result
+    if args.track or has_frames(given):
+        yield from video.written(predictor, given, names, picture, args)
         return
     single = os.path.exists(given) and not os.path.isdir(given)  # a pipe is one too
     results = predictor.stream([given] if single else given, args.boxes)
@@ -140,7 +137,7 @@ def _written(
 
 def _image_id(result: PoseResult) -> str:
     name = os.path.basename(result.path or 'image')
-    return f'{name}:{result.index}' if is_video(name) or name.startswith('webcam') else name
+    return f'{name}:{result.index}' if has_frames(name) else name
 
 
 class _Names:

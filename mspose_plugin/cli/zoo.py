@@ -39,10 +39,8 @@ from mmpose.apis import (
 from mmpose.models.builder import build_pose_estimator
 from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
+from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.utils.mmcv_ops import UnavailableOperatorError
 
 LIMIT = 600
@@ -75,7 +73,7 @@ def check(paths: Sequence[Path], workers: int, device: str) -> dict[str, Any]:
     with ThreadPoolExecutor(workers) as pool:
         futures = {pool.submit(_in_a_process, path, device): path for path in paths}
         done = as_completed(futures)
-        bar = track(done, "MMPose's configs", len(paths), console=Console(stderr=True))
+        bar = track(done, "MMPose's configs", len(paths))
         rows = {futures[future].as_posix(): future.result() for future in bar}
     versions = {'python': platform.python_version()}
     for package in PACKAGES:
@@ -202,16 +200,16 @@ def reason(error: BaseException) -> str:
 def show(report: dict[str, Any]) -> None:
     """Print what :func:`check` found: figures by kind of config, then what stands in the way."""
     rows = report['configs']
-    table = Table('configs', 'all', 'build', 'run', title=f'MMPose on {report["device"]}')
+    lines = []
     for kind in sorted({_kind(name) for name in rows}):
         states = [row['state'] for name, row in rows.items() if _kind(name) == kind]
-        table.add_row(kind, *_figures(states))
-    table.add_section()
-    table.add_row('all', *_figures([row['state'] for row in rows.values()]))
-    console = Console()
-    console.print(table)
+        lines.append([kind, *_figures(states)])
+    lines.append(['all', *_figures([row['state'] for row in rows.values()])])
+    print(f'MMPose on {report["device"]}')
+    show_table(['configs', 'all', 'build', 'run'], lines)
+    print()
     for why, number in Counter(row['why'] for row in rows.values() if row['why']).most_common():
-        console.print(f'{number:4} {why}', markup=False, highlight=False)
+        print(f'{number:4} {why}')
 
 
 def _kind(name: str) -> str:

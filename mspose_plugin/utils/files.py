@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,6 +54,17 @@ def check_folder(path: str, what: str, remedy: str) -> None:
     """
     remote_or_there = not path or '://' in path or Path(path).is_dir()
     check(remote_or_there, f'{what} {path!r} not found; {remedy}')
+
+
+def by_number(path: str) -> list[str | int]:
+    """Return a key that sorts ``frame2.jpg`` before ``frame10.jpg``.
+
+    Args:
+        path: of a file.
+    """
+    parts: list[str | int] = [*re.split(r'(\d+)', path)]
+    parts[1::2] = map(int, parts[1::2])
+    return parts
 
 
 def read_json(path: str, what: str, remedy: str) -> Any:

@@ -10,6 +10,7 @@ import pytest
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import (
     backend_of,
+    by_number,
     check_writable_file,
     check_writable_folder,
     write_atomically,
@@ -32,6 +33,13 @@ def small(tmp_path):
         pytest.skip('no right to mount a small file system')
     yield place
     subprocess.run(['umount', place], check=True)
+
+
+def test_numbers_sort_by_their_value():
+    names = ['f/b1', 'f/a10.png', 'f/a9.png', 'f10/a1', 'f9/a2', '3', '20', '']
+    assert sorted(names, key=by_number) == [
+        *('', '3', '20', 'f/a9.png', 'f/a10.png', 'f/b1', 'f9/a2', 'f10/a1')
+    ]
 
 
 def test_good_places(tmp_path, monkeypatch):
