@@ -38,7 +38,7 @@ def small(tmp_path):
 def test_numbers_sort_by_their_value():
     names = ['f/b1', 'f/a10.png', 'f/a9.png', 'f10/a1', 'f9/a2', '3', '20', '']
     assert sorted(names, key=by_number) == [
-        *('', '3', '20', 'f/a9.png', 'f/a10.png', 'f/b1', 'f9/a2', 'f10/a1')
+        *('', '3', '20', 'f9/a2', 'f10/a1', 'f/a9.png', 'f/a10.png', 'f/b1')
     ]
 
 
