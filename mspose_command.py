@@ -24,6 +24,7 @@ COMMANDS = {
     'test': 'evaluate a checkpoint',
     'calibrate': 'find options of conditional testing that pay for a checkpoint',
     'convert': 'convert published PyTorch weights',
+    'publish': 'make a checkpoint small and safe to hand on',
     'synthesize': 'make a data set of synthetic people',
     'check-env': 'say what is installed, what was adapted and what to do',
 }

@@ -74,7 +74,7 @@ class KnownModel:
         name: its config's.
         alias: a short name; empty where there is none.
         config: path of the config.
-        weights: address of its weights, None where none are published.
+        weights: path or address of its weights, None where none are published.
         results: figures as the metafile has them: ``'MPII val: PCKh@0.5 (published) 88.64'``.
     """
 
@@ -96,7 +96,7 @@ def known_models() -> list[KnownModel]:
             entry['Name'],
             entry.get('Alias', ''),
             str(folder / entry['Config']),
-            _converted(entry.get('Weights')),
+            _weights(entry.get('Weights')),
             tuple(_figures(entry)),
         )
         for metafile in metafiles
@@ -104,10 +104,16 @@ def known_models() -> list[KnownModel]:
     ]
 
 
-def _converted(url: str | None) -> str | None:
-    """Return the address that converts a publication when it is loaded; others unchanged."""
-    name = (url or '').rpartition('/')[2].partition('-')[0]
-    return SCHEME + name if name in URLS else url
+def _weights(entry: str | None) -> str | None:
+    """Return where a metafile's weights are loaded from.
+
+    A publication's address becomes the one that converts it, a path of the project the package's
+    own file.
+    """
+    if entry and '://' not in entry:
+        return str(Path(mspose_plugin.__file__).parents[1] / entry)
+    name = (entry or '').rpartition('/')[2].partition('-')[0]
+    return SCHEME + name if name in URLS else entry
 
 
 def _figures(entry: dict[str, Any]) -> list[str]:

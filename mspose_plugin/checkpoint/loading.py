@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Callable
 from typing import IO, Any
 
+import safetensors.torch
 import torch
 from mmengine.fileio import register_backend
 from mmengine.infer import BaseInferencer
@@ -56,7 +57,7 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
     """Read a checkpoint file without letting it run code.
 
     Args:
-        path: a file written by ``torch.save``.
+        path: a file written by ``torch.save``, or a state dict as ``.safetensors``.
         map_location: as in ``torch.load``. Default: None.
 
     Returns:
@@ -71,8 +72,8 @@ def load_checkpoint_file(path: str | os.PathLike, map_location: Any = None) -> A
     path = os.path.expanduser(os.fspath(path))
     check(os.path.isfile(path), f'checkpoint {path}: no such file; check the path')
     try:
-        if path.endswith('.safetensors'):  # holds no pickle; torch.load knows it by its name
-            return torch.load(path, map_location=map_location, weights_only=True)
+        if path.endswith('.safetensors'):  # holds no pickle
+            return safetensors.torch.load_file(path)
         with open(path, 'rb') as f:
             _inspect(f)
             f.seek(0)

@@ -1,0 +1,61 @@
+"""The measure of people in photographs, on drawn ones whose joints are known exactly."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mspose_plugin.synthetic import Recipe, write_dataset
+from tools import measure_photographs
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    folder, found = tmp_path_factory.mktemp('people'), {}
+    for kind, images in (('mpii', 'images'), ('coco', 'val2017')):
+        write_dataset(Recipe(kind, 0, 3), folder / kind)
+        (annotations,) = folder.glob(f'{kind}/annotations/*_val*.json')
+        found[kind] = str(annotations.rename(folder / kind / images / annotations.name))
+    return found
+
+
+def answer(people, names, move):
+    """Return a predictor that knows the truth and errs by ``move`` (pixels; person -> offset)."""
+    truth = {(p['img_path'], tuple(p['bbox'][0])): p for p in people}
+
+    def predict(path, box):
+        person = truth[path, tuple(box[0])]
+        return SimpleNamespace(keypoints=person['keypoints'] + move(person))
+
+    predict.names = names
+    return predict
+
+
+@pytest.mark.parametrize('kind', ['mpii', 'coco'])
+def test_truth_counts_and_what_is_far_off_does_not(files, kind):
+    people, names, sigmas = measure_photographs.people_of(kind, files[kind])
+
+    def share(move):
+        return measure_photographs.measure(answer(people, names, move), kind, files[kind])
+
+    perfect = share(lambda person: 0.0)
+    assert perfect['percent'] == 100 and perfect['interval'] == [100, 100]
+    assert perfect['hits'] == perfect['joints'] == sum(n for _, n in perfect['by_joint'].values())
+    assert perfect['persons'] == len(perfect['by_person']) == len(people)
+    labelled = sum(int((np.asarray(p['keypoints_visible']) > 0).sum()) for p in people)
+    assert perfect['joints'] == labelled
+    assert share(lambda person: 1000.0)['percent'] == 0
+
+
+def test_the_limits_are_those_of_the_sets(files):
+    people, _, _ = measure_photographs.people_of('mpii', files['mpii'])
+    truth = people[0]['keypoints'][0]
+    limit = 0.5 * 0.6 * 1.25 * np.linalg.norm(truth[9] - truth[8])
+    for distance, hit in ((0.99 * limit, True), (1.01 * limit, False)):
+        assert (measure_photographs.mpii_hits(people[0], truth + (distance, 0)) == hit).all()
+    people, _, sigmas = measure_photographs.people_of('coco', files['coco'])
+    truth, area = people[0]['keypoints'][0], people[0]['area']
+    for similarity in (0.45, 0.55):
+        distance = np.sqrt(-np.log(similarity) * 2 * area) * 2 * sigmas
+        moved = truth + np.stack([distance, 0 * distance], axis=1)
+        assert (measure_photographs.coco_hits(people[0], moved, sigmas) == (similarity > 0.5)).all()
