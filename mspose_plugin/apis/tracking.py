@@ -174,7 +174,7 @@ class _Follower:
 
     def see(self, result: PoseResult, around: np.ndarray) -> None:
         """Remember who is where; between detections these are the result's boxes."""
-        if result.fault:
+        if result.fault or self.every == 1:
             return
         if result.index % self.every:
             result.boxes = around

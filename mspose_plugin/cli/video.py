@@ -38,7 +38,7 @@ def add_track_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         '--fps',
-        type=arguments.number(0.001),
+        type=arguments.number(0.1, 1000),
         help='frames per second (default: the video\'s; 25 for a folder of frames or a camera)',
     )
 
