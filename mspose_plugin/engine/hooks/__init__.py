@@ -4,6 +4,7 @@ from mspose_plugin.engine.hooks.exact_resume_hook import ExactResumeHook
 from mspose_plugin.engine.hooks.finite_loss_hook import FiniteLossHook
 from mspose_plugin.engine.hooks.loader_timeout_hook import LoaderTimeoutHook
 from mspose_plugin.engine.hooks.stage_schedule_hook import StageScheduleHook
+from mspose_plugin.engine.hooks.time_budget_hook import TimeBudgetHook
 from mspose_plugin.engine.hooks.work_dir_lock_hook import WorkDirLockHook
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     'FiniteLossHook',
     'LoaderTimeoutHook',
     'StageScheduleHook',
+    'TimeBudgetHook',
     'WorkDirLockHook',
 ]
