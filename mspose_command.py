@@ -26,6 +26,8 @@ COMMANDS = {
     'convert': 'convert published PyTorch weights',
     'publish': 'make a checkpoint small and safe to hand on',
     'synthesize': 'make a data set of synthetic people',
+    'check-data': 'show, repair and draw own annotations, and begin a config with them',
+    'curves': 'draw the curves of a training',
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""

@@ -4,10 +4,12 @@
 ECCV 2018, §3.3) lists pairs head-thorax, shoulder-elbow, wrist-elbow, hip-knee, hip-hip and
 knee-ankle, and triplets at elbows and knees. Ours: that a hip has both its pairs in one group; the
 groups of pelvis, thorax and upper neck, which the text does not mention; COCO and FLIC, by the same
-rule.
+rule. :func:`groups_of` makes those of any other skeleton from its bones.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 GROUPS: dict[str, list[tuple[int, ...]]] = {
     # 0 rank 1 rkne 2 rhip 3 lhip 4 lkne 5 lank 6 pelvis 7 thorax 8 neck 9 head
@@ -66,3 +68,23 @@ GROUPS: dict[str, list[tuple[int, ...]]] = {
         (10, 8, 9),
     ],
 }
+
+
+def groups_of(bones: Iterable[tuple[int, int]], num_keypoints: int) -> list[tuple[int, ...]]:
+    """Return the groups of a skeleton: each joint with all joints that a bone leads to.
+
+    That is a pair at the end of a limb and a triplet at a joint with two bones, as in the paper;
+    larger groups where more bones meet, and a joint alone where there is none, are ours.
+
+    Args:
+        bones: pairs of joint indices.
+        num_keypoints: K.
+
+    Returns:
+        S_n for each joint n, as :data:`GROUPS` has them.
+    """
+    groups: list[dict[int, None]] = [{n: None} for n in range(num_keypoints)]
+    for a, b in bones:
+        groups[a][b] = None
+        groups[b][a] = None
+    return [tuple(group) for group in groups]

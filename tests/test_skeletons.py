@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from mspose_plugin.datasets.flic_metainfo import FLIC_METAINFO
-from mspose_plugin.skeletons import GROUPS
+from mspose_plugin.skeletons import GROUPS, groups_of
 
 # design of the project, after the paper's text; MPII order
 PAPER = {
@@ -70,3 +70,11 @@ def test_symmetric_under_flip(name):
 def test_groups_are_data_that_a_config_can_hold(name):
     cfg = Config(dict(loss=dict(groups=GROUPS[name])))
     assert [tuple(g) for g in cfg.loss.groups] == GROUPS[name]
+
+
+def test_groups_of_any_skeleton():
+    """Pairs at ends, triplets where two bones meet; a joint without bones is alone."""
+    assert groups_of([(0, 1), (1, 2), (4, 1)], 5) == [(0, 1), (1, 0, 2, 4), (2, 1), (3,), (4, 1)]
+    assert groups_of([], 2) == [(0,), (1,)]
+    limbs = [(0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (8, 10), (9, 10)]
+    assert [set(g) for g in groups_of(limbs, 11)] == [set(g) for g in GROUPS['flic']]

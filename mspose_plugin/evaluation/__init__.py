@@ -2,12 +2,13 @@
 
 from mspose_plugin.evaluation.calibration import ThresholdCalibration
 from mspose_plugin.evaluation.coco_score import RescoredCocoMetric
-from mspose_plugin.evaluation.metrics import FlicPCK, PCKhAUC
+from mspose_plugin.evaluation.metrics import BoxPCK, FlicPCK, PCKhAUC
 from mspose_plugin.evaluation.mpii_submission import MpiiSubmission
 from mspose_plugin.evaluation.pck import flic_pck, pckh
 from mspose_plugin.evaluation.testing_cost import TestingCost
 
 __all__ = [
+    'BoxPCK',
     'FlicPCK',
     'MpiiSubmission',
     'PCKhAUC',

@@ -147,10 +147,10 @@ class PckMetric(BaseMetric):
         per_joint = curve.per_joint()[curve.index(self.thr)]
         return '\n'.join(
             [
-                *text_row(list(metrics), [f'{value:.2f}' for value in metrics.values()]),
+                *text_row(list(metrics), [cell(value) for value in metrics.values()]),
                 *text_row(
                     ['joint', *self.joints],
-                    ['PCK', *(f'{value:.2f}' for value in per_joint)],
+                    ['PCK', *map(cell, per_joint)],
                     ['labelled', *map(str, curve.labelled)],
                 ),
             ]
@@ -230,6 +230,63 @@ class FlicPCK(PckMetric):
     def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
         """Return FLIC's table."""
         return pck.flic_summary(curve, self.thr)
+
+
+@METRICS.register_module()
+class BoxPCK(PckMetric):
+    """PCK of any joints, normalised by the longer side of the person's box, with area and table.
+
+    That is the PCK of Yang & Ramanan ("Articulated Human Detection with Flexible Mixtures of
+    Parts", PAMI 2013), who take 0.1 or 0.2 of it as threshold. Keys: ``PCK`` over all labelled
+    joints, ``PCK-mean`` (plain mean of the joints that are labelled at all), ``PCK@0.05`` and
+    ``AUC`` over thresholds 0, 0.01 ... 0.2, ours. A joint that is never labelled has a dash.
+
+    Args:
+        thr: threshold in lengths of the box. Default: 0.1.
+        curve_file: as for :class:`PckMetric`. Default: None.
+        collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
+        prefix: as for :class:`PckMetric`. Default: None.
+        collect_dir: as for :class:`PckMetric`. Default: None.
+    """
+
+    title, upper, headline = 'PCK (of the box)', 0.2, 'PCK'
+
+    def __init__(self, thr: float = 0.1, **kwargs: Any) -> None:
+        """See the class for the arguments."""
+        super().__init__(thr=thr, **kwargs)
+
+    @property
+    def dataset_meta(self) -> dict[str, Any] | None:
+        """The data set's metainfo, which names the joints."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, meta: dict[str, Any]) -> None:
+        self._dataset_meta = meta
+        names = meta['keypoint_id2name']
+        self.joints = tuple(names[k] for k in range(len(names)))
+        self.scored = range(len(names))
+
+    def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
+        """Return the longer sides of the boxes, NaN for a box without size."""
+        boxes = to_numpy(gt['bboxes']).astype(np.float64)
+        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        return np.where(sides > 0, sides, np.nan)
+
+    def summarize(self, curve: pck.PckCurve) -> dict[str, float]:
+        """Return the summary of any joints."""
+        weighted, row = curve.weighted(self.scored), curve.index(self.thr)
+        return {
+            'PCK': float(weighted[row]),
+            'PCK-mean': float(curve.mean(self.scored)[row]),
+            'PCK@0.05': float(weighted[curve.index(0.05)]),
+            'AUC': curve.area(weighted, self.upper),
+        }
+
+
+def cell(value: float) -> str:
+    """Return a percentage as tables show it; a dash for NaN."""
+    return '-' if np.isnan(value) else f'{value:.2f}'
 
 
 def none_if_nan(value: float) -> float | None:

@@ -21,13 +21,15 @@ sample: no loop over keypoints, no ``[B, K, H, W]`` tensor beside the residual.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
+from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from mspose_plugin.skeletons import GROUPS
-from mspose_plugin.utils.checks import check, check_choice, check_number, check_value
+from mspose_plugin.skeletons import GROUPS, groups_of
+from mspose_plugin.utils.checks import check, check_choice, check_number, check_value, refused
 from mspose_plugin.utils.errors import InputError
 
 _NAME = 'StructureAwareLoss'
@@ -84,7 +86,8 @@ class StructureAwareLoss(nn.Module):
 
     Args:
         skeleton: name of a graph in :data:`mspose_plugin.skeletons.GROUPS`:
-            ``'mpii'``, ``'coco'`` or ``'flic'``. Defaults to None.
+            ``'mpii'``, ``'coco'`` or ``'flic'``; or a data set's metainfo as MMPose's configs have
+            it (``dataset_info``), whose bones are the graph. Defaults to None.
         groups: the groups S_n themselves, one per keypoint, as indices of keypoints; instead of
             ``skeleton``. Defaults to None. Neither is needed where ``alpha`` is 0.
         alpha: weight of the structural term; 0 is the plain multi-scale loss. The paper
@@ -102,7 +105,7 @@ class StructureAwareLoss(nn.Module):
 
     def __init__(
         self,
-        skeleton: str | None = None,
+        skeleton: str | Mapping[str, Any] | None = None,
         groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None = None,
         alpha: float = 0.0,
         norm: str = 'mse',
@@ -208,12 +211,17 @@ class StructureAwareLoss(nn.Module):
 
 
 def _groups(
-    skeleton: str | None, groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None
+    skeleton: str | Mapping[str, Any] | None,
+    groups: Sequence[Sequence[int]] | Mapping[int, Sequence[int]] | None,
 ) -> list[list[int]]:
     """Return the groups S_n, sorted."""
     one = (skeleton is None) != (groups is None)
     check(one, f'{_NAME}: give either skeleton or groups when alpha > 0')
-    if skeleton is not None:
+    if isinstance(skeleton, Mapping):
+        with refused(f'{_NAME}: skeleton is not the metainfo of a data set (dataset_info)'):
+            info = parse_pose_metainfo(dict(skeleton))
+        groups = groups_of(info['skeleton_links'], info['num_keypoints'])
+    elif skeleton is not None:
         check_choice(f'{_NAME}: skeleton', skeleton, GROUPS)
         groups = GROUPS[skeleton]
     members = groups if isinstance(groups, Mapping) else dict(enumerate(groups or ()))

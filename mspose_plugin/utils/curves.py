@@ -1,0 +1,128 @@
+"""Training curves, from the scalars that mmengine writes, as a picture."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import write_file
+
+TIMES = ('time', 'data_time', 'memory', 'grad_norm', 'epoch', 'iter', 'step')
+"""Scalars that say nothing about what was learnt."""
+VALIDATION_LOSS = 'val/loss'
+Curve = list[tuple[float, float]]
+"""Epoch and value of each point; the middle of the third epoch is 2.5."""
+
+
+def read_curves(work_dir: str | Path) -> dict[str, Curve]:
+    """Read the scalars of a run.
+
+    Args:
+        work_dir: of the run. Where it was resumed, each part of the log is taken up to where the
+            next one begins.
+
+    Returns:
+        Name -> points: ``loss`` and its parts, ``lr``, the metrics of validations.
+
+    Raises:
+        InputError: no scalars there.
+    """
+    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    logs = [list(_entries(file)) for file in files]
+    check(any(logs), f'{work_dir}: no */vis_data/scalars.json of a training; check the path')
+    entries: list[tuple[float, dict[str, Any]]] = []
+    for log in logs:
+        placed = list(_placed(log))
+        if placed:
+            entries = [e for e in entries if e[0] < placed[0][0]] + placed
+    curves: dict[str, Curve] = {}
+    for epoch, entry in entries:
+        for name, value in entry.items():
+            if name not in TIMES and isinstance(value, int | float) and value == value:
+                curves.setdefault(name, []).append((epoch, value))
+    return curves
+
+
+def _entries(file: Path) -> Iterable[dict[str, Any]]:
+    for line in file.read_text(encoding='utf-8').splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:  # the last line of a process that was killed
+            continue
+        if isinstance(entry, dict):
+            yield entry
+
+
+def _placed(log: list[dict[str, Any]]) -> Iterable[tuple[float, dict[str, Any]]]:
+    """Yield the epoch of each entry: those of training share an epoch evenly."""
+    counts: dict[int, int] = {}
+    for entry in log:
+        if 'epoch' in entry:
+            counts[entry['epoch']] = counts.get(entry['epoch'], 0) + 1
+    done: dict[int, int] = {}
+    for entry in log:
+        if 'epoch' in entry:
+            epoch = entry['epoch']
+            done[epoch] = done.get(epoch, 0) + 1
+            yield epoch - 1 + done[epoch] / counts[epoch], entry
+        elif 'step' in entry:
+            yield float(entry['step']), entry
+
+
+def draw_curves(curves: dict[str, Curve], path: str, title: str = '') -> None:
+    """Draw losses, metrics and the learning rate over the epochs.
+
+    Args:
+        curves: of :func:`read_curves`.
+        path: picture to write, whole or not at all; PNG, JPEG, PDF or SVG by its ending.
+        title: above them. Default: none.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # no pyplot: no window, no state
+
+    trained = {name for name in curves if 'loss' in name}
+    panels = [
+        ('loss', {n: c for n, c in curves.items() if n in ('loss', VALIDATION_LOSS)}),
+        ('parts of the loss', {n: curves[n] for n in curves if n in trained and '_' in n}),
+        ('validation', _metrics(curves)),
+        ('learning rate', {n: c for n, c in curves.items() if n == 'lr'}),
+    ]
+    panels = [(name, lines) for name, lines in panels if lines]
+    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout='constrained')
+    FigureCanvasAgg(figure)
+    for i, (name, lines) in enumerate(panels, 1):
+        axes = figure.add_subplot(1, len(panels), i)
+        for label, points in lines.items():
+            few = len(points) < 40
+            axes.plot(*zip(*points), label=label, marker='.' if few else None, linewidth=1.3)
+        if name != 'validation' and all(y > 0 for points in lines.values() for _, y in points):
+            axes.set_yscale('log')
+        axes.set_title(name)
+        axes.set_xlabel('epoch')
+        axes.grid(alpha=0.3, which='both' if axes.get_yscale() == 'log' else 'major')
+        if len(lines) > 1 or name == 'validation':
+            axes.legend(fontsize=8)
+    figure.suptitle(title)
+    ending = path.rsplit('.', 1)[-1].lower()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=ending, dpi=100)
+    write_file(path, buffer.getvalue())
+
+
+def _metrics(curves: dict[str, Curve]) -> dict[str, Curve]:
+    """The metrics of validations, shares such as AP in percent, so that they fit on one axis."""
+    others = ('lr', 'base_lr', 'acc_pose', 'loss_scale')
+    chosen = {n: c for n, c in curves.items() if 'loss' not in n and n not in others}
+    scaled = {}
+    for name, points in chosen.items():
+        share = name.startswith('coco/')
+        if share:
+            # -1 is COCO's word for nothing to count
+            points = [(x, 100 * y) for x, y in points if y >= 0]
+        if points:
+            scaled[f'{name} (%)' if share else name] = points
+    return scaled
