@@ -24,6 +24,7 @@ from mmpose.registry import DATASETS
 
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table, track
+from mspose_plugin.cli.own_config import BASES, write_config
 from mspose_plugin.datasets.inspection import ERROR, WARNING, Annotations, Finding
 from mspose_plugin.datasets.metainfo import (
     counts_from_zero,
@@ -31,7 +32,6 @@ from mspose_plugin.datasets.metainfo import (
     mirror_partners,
     without_partner,
 )
-from mspose_plugin.cli.own_config import BASES, write_config
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils.checks import check
@@ -170,7 +170,7 @@ def report(path: str, annotations: Annotations, images: str | None) -> bool:
     if findings:
         header = ['', 'what', 'first', 'how often', 'with --repair']
         order = sorted(findings, key=lambda f: (f.level != ERROR, f.level != WARNING))
-        rows = [[f.level, f.what, f.first, str(f.count), f.repair or '-'] for f in order]
+        rows = [[f.level, f.what, f.first, str(f.times), f.repair or '-'] for f in order]
         show_table(header, rows, words=3)
     else:
         print('nothing is wrong')

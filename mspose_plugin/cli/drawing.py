@@ -79,5 +79,7 @@ def _draw(person: Person, image: np.ndarray, meta: dict) -> np.ndarray:
         cv2.circle(drawn, (round(float(x)), round(float(y))), 1, (255, 255, 255), -1, cv2.LINE_AA)
     name = f'{person.ann.get("id")}'
     cv2.putText(drawn, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(drawn, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(
+        drawn, name, (5, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA
+    )
     return drawn

@@ -17,19 +17,20 @@ from mspose_plugin.utils.files import write_file
 BASES = dict(msspose='msspose.py', mlpe='mlpe.py')
 """Model -> its file in ``configs/_base_/own_data``."""
 MODELS = dict(
-    msspose='model = dict(backbone=dict(num_keypoints=k), head=dict(num_keypoints=k, '
-    'loss=dict(skeleton=_base_.dataset_info)))',
+    msspose='model = dict(\n    backbone=dict(num_keypoints=k), head=dict(num_keypoints=k, '
+    'loss=dict(skeleton=info)))',
     # the share of COCO's 17 joints that the release counts
     mlpe='model = dict(head=dict(num_keypoints=k, fine_loss=dict(topk=(8 * k + 16) // 17)))',
 )
 LEAF = '''\
-# {joints} joints, {persons} persons in {file}; names, flip pairs, sigmas, bones: {info}.
+# {joints} joints, {persons} persons in {file}.
 _base_ = [{base!r}, {info!r}]
-
-k = len(_base_.dataset_info.keypoint_info)
+info, k = _base_.dataset_info, len(_base_.dataset_info.keypoint_info)
 {model}
-train_dataloader = dict({batch}dataset=dict(metainfo=_base_.dataset_info, ann_file={file!r}, data_prefix=dict(img={images!r})))
-val_dataloader = dict(dataset=dict(metainfo=_base_.dataset_info, ann_file={val!r}, data_prefix=dict(img={val_images!r})))
+train_dataloader = dict(
+    {batch}dataset=dict(metainfo=info, ann_file={file!r}, data_prefix=dict(img={images!r})))
+val_dataloader = dict(
+    dataset=dict(metainfo=info, ann_file={val!r}, data_prefix=dict(img={val_images!r})))
 test_dataloader = val_dataloader
 '''
 BATCHES = dict(msspose=8, mlpe=32)

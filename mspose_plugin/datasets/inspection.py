@@ -62,7 +62,7 @@ class Person:
     def outside(self) -> np.ndarray:
         """``[n]``, which labelled joints lie outside the image."""
         xy = self.labelled
-        return ((xy < 0) | (xy > self.size)).any(axis=1)
+        return np.any((xy < 0) | (xy > self.size), axis=1)
 
     def visible_box(self) -> np.ndarray:
         """``[2]``, width and height of the part of the box that lies in the image."""
@@ -110,14 +110,14 @@ class Finding(NamedTuple):
     Args:
         what: in words.
         level: as for :class:`Rule`.
-        count: how often.
+        times: how often.
         first: where first, e.g. ``'annotation 17'``.
         repair: what ``--repair`` does about it; empty for nothing.
     """
 
     what: str
     level: str
-    count: int
+    times: int
     first: str = ''
     repair: str = ''
 

@@ -153,7 +153,9 @@ def bones_of(category: Mapping[str, Any]) -> list[tuple[int, int]]:
         InputError: a bone that is no pair of joints.
     """
     names, given = list(category['keypoints']), category.get('skeleton') or []
-    pairs = isinstance(given, list) and all(isinstance(b, list | tuple) and len(b) == 2 for b in given)
+    pairs = isinstance(given, list) and all(
+        isinstance(b, list | tuple) and len(b) == 2 for b in given
+    )
     check_value(pairs, 'skeleton of the category', given, 'a list of pairs')
     first = 0 if counts_from_zero(category) else 1
     numbers_of = {name: k for k, name in enumerate(names)}

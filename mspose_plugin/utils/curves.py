@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from mspose_plugin.utils.files import write_file
 
 TIMES = ('time', 'data_time', 'memory', 'grad_norm', 'epoch', 'iter', 'step')
 """Scalars that say nothing about what was learnt."""
+DETAILS = r'^(base_)?lr$|^acc_pose$|[(]|AR|[.]75|-mean'
+"""Metrics that would crowd the picture."""
+WIDE = 10
+"""Ratio of the largest to the smallest value, above which an axis is logarithmic."""
 VALIDATION_LOSS = 'val/loss'
 Curve = list[tuple[float, float]]
 """Epoch and value of each point; the middle of the third epoch is 2.5."""
@@ -92,20 +97,23 @@ def draw_curves(curves: dict[str, Curve], path: str, title: str = '') -> None:
         ('learning rate', {n: c for n, c in curves.items() if n == 'lr'}),
     ]
     panels = [(name, lines) for name, lines in panels if lines]
-    figure = Figure(figsize=(5.2 * len(panels), 4.0), layout='constrained')
+    columns = min(len(panels), 2)
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(6.0 * columns, 3.8 * rows), layout='constrained')
     FigureCanvasAgg(figure)
     for i, (name, lines) in enumerate(panels, 1):
-        axes = figure.add_subplot(1, len(panels), i)
+        axes = figure.add_subplot(rows, columns, i)
         for label, points in lines.items():
             few = len(points) < 40
             axes.plot(*zip(*points), label=label, marker='.' if few else None, linewidth=1.3)
-        if name != 'validation' and all(y > 0 for points in lines.values() for _, y in points):
+        values = [y for points in lines.values() for _, y in points]
+        if name != 'validation' and min(values) > 0 and max(values) > WIDE * min(values):
             axes.set_yscale('log')
         axes.set_title(name)
         axes.set_xlabel('epoch')
-        axes.grid(alpha=0.3, which='both' if axes.get_yscale() == 'log' else 'major')
+        axes.grid(alpha=0.3)
         if len(lines) > 1 or name == 'validation':
-            axes.legend(fontsize=8)
+            axes.legend(fontsize=8, ncols=1 if len(lines) < 6 else 2)
     figure.suptitle(title)
     ending = path.rsplit('.', 1)[-1].lower()
     buffer = io.BytesIO()
@@ -115,8 +123,7 @@ def draw_curves(curves: dict[str, Curve], path: str, title: str = '') -> None:
 
 def _metrics(curves: dict[str, Curve]) -> dict[str, Curve]:
     """The metrics of validations, shares such as AP in percent, so that they fit on one axis."""
-    others = ('lr', 'base_lr', 'acc_pose', 'loss_scale')
-    chosen = {n: c for n, c in curves.items() if 'loss' not in n and n not in others}
+    chosen = {n: c for n, c in curves.items() if 'loss' not in n and not re.search(DETAILS, n)}
     scaled = {}
     for name, points in chosen.items():
         share = name.startswith('coco/')

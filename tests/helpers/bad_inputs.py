@@ -7,6 +7,7 @@ bad value into every slot of every tool.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -306,6 +307,13 @@ def _numbers(*values: str) -> list[Bad]:
     return [Bad(value, f"'{value}'") for value in values]
 
 
+def _coco(key: str, value: list) -> Callable[[Path, Path], object]:
+    """Return what writes the good annotations with another part."""
+    return lambda path, good: path.write_text(
+        json.dumps({**json.loads(good.read_text()), key: value})
+    )
+
+
 KINDS: dict[str, tuple[str, list[Bad]]] = {
     'config': ('good.py', CONFIGS),
     'model': ('good.py', CONFIGS + MODELS_IN_CONFIGS),
@@ -340,6 +348,36 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
             Bad('page.jpg', 'page.jpg', write('<!DOCTYPE html>')),
             Bad('pipe.jpg', 'pipe.jpg', pipe),
             Bad('abc://x/y.jpg', 'abc'),
+        ],
+    ),
+    'annotations': (
+        'good_coco.json',
+        [
+            Bad('nowhere.json', 'not found'),
+            Bad('empty.json', 'is empty', write('')),
+            Bad('cut.json', 'is not JSON', write('{"images": [')),
+            Bad('binary.json', 'is not JSON', write(bytes(range(256)))),
+            Bad('folder.json', 'is not a file', folder),
+            Bad('list.json', 'COCO', write('[]')),
+            Bad('parts.json', 'COCO', write('{"images": [], "annotations": 3, "categories": []}')),
+            Bad('nobody.json', 'no category has', _coco('categories', [dict(id=1)])),
+            Bad('names.json', 'list of names', _coco('categories', [dict(id=1, keypoints=3)])),
+            Bad(
+                'bone.json',
+                'by number from 1',
+                _coco('categories', [dict(id=1, keypoints=['a'], skeleton=[[1, 2]])]),
+            ),
+        ],
+    ),
+    'images_of': (
+        'mpii/images',
+        [Bad('nowhere', 'not found'), Bad('file', 'not found', write('x'))],
+    ),
+    'run': (
+        'run',
+        [
+            Bad('nowhere', 'no */vis_data/scalars.json'),
+            Bad('file', 'no */vis_data/scalars.json', write('')),
         ],
     ),
     'layout': ('mpii', _numbers('lsp', '')),
@@ -401,6 +439,17 @@ def write_good(where: Path) -> None:
         Bearpaw(1, width=16, keypoints=16, depth=2).state_dict(), where / 'good_published.pth'
     )
     (where / 'good_plan.py').write_text(f"_base_ = '{config}'\nvariants = dict()\n")
+    person = dict(id=1, image_id=1, category_id=1, keypoints=[40, 40, 2], num_keypoints=1)
+    person.update(bbox=[10, 10, 60, 60], area=3600)
+    coco = dict(
+        images=[dict(id=1, file_name='000000000.png', width=96, height=96)],
+        annotations=[person],
+        categories=[dict(id=1, name='tool', keypoints=['tip'])],
+    )
+    (where / 'good_coco.json').write_text(json.dumps(coco))
+    scalars = where / 'run/20260101/vis_data/scalars.json'
+    scalars.parent.mkdir(parents=True)
+    scalars.write_text('{"epoch": 1, "iter": 1, "step": 1, "loss": 2.0, "lr": 0.1}')
 
 
 MSR = """

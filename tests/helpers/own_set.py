@@ -38,14 +38,10 @@ def write_own_set(folder: Path, train: int = 5, val: int = 3) -> Path:
             image.rename(folder / 'images' / image.name)
         file = folder / f'annotations/person_keypoints_{split}2017.json'
         content = json.loads(file.read_text())
-        content['categories'] = [
-            dict(id=7, name='horse', keypoints=list(JOINTS), skeleton=BONES)
-        ]
+        content['categories'] = [dict(id=7, name='horse', keypoints=list(JOINTS), skeleton=BONES)]
         for ann in content['annotations']:
             old = ann['keypoints']
             new = [v for k in JOINTS.values() for v in old[3 * k : 3 * k + 3]]
-            ann.update(
-                keypoints=new, category_id=7, num_keypoints=sum(v > 0 for v in new[2::3])
-            )
+            ann.update(keypoints=new, category_id=7, num_keypoints=sum(v > 0 for v in new[2::3]))
         (folder / f'{split}.json').write_text(json.dumps(content))
     return folder

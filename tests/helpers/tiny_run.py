@@ -37,6 +37,8 @@ PRELOAD = (
     'mspose_plugin.cli.calibrate',
     'mspose_plugin.cli.convert',
     'mspose_plugin.cli.synthesize',
+    'mspose_plugin.cli.check_data',
+    'mspose_plugin.cli.curves',
     'mmpose.models',
     'mmpose.datasets',
     'mmpose.apis',

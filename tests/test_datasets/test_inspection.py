@@ -46,7 +46,12 @@ def test_a_good_file_has_nothing():
     assert Annotations(content()).repair() == []
     never = [f for f in Annotations(content()).findings()]
     assert [(f.level, f.first) for f in never] == [(WARNING, 'right_grip')]
-    assert Annotations(content()).visibility().tolist() == [[0, 0, 2], [0, 2, 0], [2, 0, 0], [0, 0, 2]]
+    assert Annotations(content()).visibility().tolist() == [
+        [0, 0, 2],
+        [0, 2, 0],
+        [2, 0, 0],
+        [0, 0, 2],
+    ]
 
 
 LOST = float('nan')
@@ -96,7 +101,7 @@ CASES = [
 def test_findings_and_repairs(change, words, level, repaired):
     file = content(change)
     finding = next(f for what, f in found(file).items() if words in what)
-    assert (finding.level, finding.count, finding.first[:10]) == (level, 1, 'annotation')
+    assert (finding.level, finding.times, finding.first[:10]) == (level, 1, 'annotation')
     assert bool(finding.repair) == (repaired is not None)
     before = json.dumps(file['annotations'])
     done = Annotations(file).repair()
@@ -136,7 +141,7 @@ def test_images_and_categories():
     file = content()
     file['images'] += [dict(id=2, file_name='b.png', width=100), dict(id=3, width=1, height=1)]
     assert found(file)['image without width or height'].first == 'image 2'
-    assert found(file)['image without annotation'].count == 2
+    assert found(file)['image without annotation'].times == 2
     file['categories'].append(dict(id=4, keypoints=['nose']))
     assert found(file)['category with other joints'].level == ERROR
 

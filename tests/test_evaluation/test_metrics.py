@@ -16,7 +16,8 @@ from scipy.io import loadmat
 
 import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets import FlicDataset, ZeroBasedMpiiDataset
-from mspose_plugin.evaluation import FlicPCK, PCKhAUC, flic_pck, pckh
+from mspose_plugin.evaluation import BoxPCK, FlicPCK, PCKhAUC, flic_pck, pckh
+from mspose_plugin.evaluation.pck import pck_curve, threshold_grid
 from mspose_plugin.utils.errors import InputError
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data'
@@ -272,3 +273,35 @@ def test_flic_real_ground_truth_shifted_by_fractions_of_the_torso():
         for i, info in enumerate(half)
     ]
     assert evaluate(FlicPCK(), samples)['PCK'] == 50.0
+
+
+def test_pck_of_the_box_takes_any_joints():
+    """By hand: distances over the longer side; a joint without labels is a dash, no NaN."""
+    metric = BoxPCK(thr=0.1)
+    metric.dataset_meta = dict(keypoint_id2name={0: 'tip', 1: 'left_grip', 2: 'right_grip'})
+    gt = np.zeros((2, 3, 2))
+    shift = np.array([[4.0, 9.0, 0.0], [11.0, 21.0, 0.0]])
+    pred = gt + np.stack([shift, np.zeros_like(shift)], axis=-1)
+    visible = np.array([[1, 1, 0], [1, 1, 0]])
+    samples = [make_sample(*person) for person in zip(pred, gt, visible)]
+    for sample in samples:
+        sample['gt_instances']['bboxes'] = np.array([[0, 0, 100, 50]], np.float32)
+    metrics = evaluate(metric, samples)
+    assert metrics['PCK'] == 50 and metrics['PCK@0.05'] == 25 and metrics['PCK-mean'] == 50
+    # correct from thresholds 0.04, 0.09, 0.11 on: trapezoids over 0 ... 0.2
+    area = sum(0.2 - t + 0.005 for t in (0.04, 0.09, 0.11)) / 4 / 0.2 * 100
+    assert metrics['AUC'] == pytest.approx(area)
+    table = metric.table(
+        pck_curve(np.array([[0.04, 0.09, np.nan]]), threshold_grid(0.2, (0.1,))), metrics
+    )
+    assert table.splitlines()[3].split() == ['PCK', '100.00', '100.00', '-']
+    assert 'nan' not in table
+
+
+def test_a_person_without_a_box_is_left_out():
+    metric = BoxPCK()
+    metric.dataset_meta = dict(keypoint_id2name={0: 'tip'})
+    sample = make_sample(np.zeros((1, 2)), np.zeros((1, 2)), np.ones(1))
+    boxes = np.array([[0, 0, 100, 50]]), np.array([[7, 7, 7, 7]])
+    samples = [dict(sample, gt_instances=dict(sample['gt_instances'], bboxes=b)) for b in boxes]
+    assert evaluate(metric, samples)['PCK'] == 100 and len(metric.results) == 0

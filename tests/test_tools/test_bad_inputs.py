@@ -44,6 +44,9 @@ TOOLS = {
     'mspose convert --layout bearpaw': '{published} {weights} --levels {count} 1',
     'mspose synthesize': '--layout {layout} --out {folder} --train {images} --val {images} '
     '--seed {anyseed} --size {pixels} --quality {quality} --workers {count}',
+    'mspose check-data': '{annotations} --val {annotations} --images {images_of} '
+    '--val-images {images_of} --repair {json} --picture {picture} --num {count} --seed {seed}',
+    'mspose curves': '{run} --out {picture}',
     'mspose check-env --zoo nothing': '--workers {count}',
     'mspose predict': '{image} --model {named} --weights {checkpoint} --out {folder} '
     '--batch-size {count} --box-score {fraction} --min-score {fraction} --device {device}',
@@ -71,6 +74,9 @@ OTHERS = [
     ('mspose predict', '{image} --model {named} --tracker bytetrack', 'only with --track'),
     ('mspose predict', 'v.mp4 --model {named} --track --fps 0', "'0'"),
     ('mspose predict', 'v.mp4 --model {named} --track --detect-every 0', "'0'"),
+    ('mspose', 'check-data {annotations} --repair {annotations}', 'an input'),
+    ('mspose', 'check-data {annotations} --model resnet', "'resnet'"),
+    ('mspose', 'check-data {annotations} --config out.txt', 'ending in .py'),
     ('train.py', '', 'train.py --help'),
     ('train.py', 'nowhere.py', 'no such file'),
     ('train.py', '{config} --work-dir', 'expected one argument'),

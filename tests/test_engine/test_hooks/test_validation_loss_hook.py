@@ -1,0 +1,70 @@
+"""``val/loss`` is what the head's loss gives on the validation set, in one process and in two."""
+
+import json
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmpose.registry import DATASETS, MODELS
+from tiny_run import TRAIN, run, run_ranks, write_config, write_mpii
+
+import mspose_plugin  # noqa: F401
+
+HOOK = '''
+default_hooks['validation_loss'] = dict(type='ValidationLossHook')
+param_scheduler[0].update(monitor='val/loss', rule='less')
+default_hooks['checkpoint'] = dict(save_best='val/loss', rule='less')
+train_cfg['max_epochs'] = 1
+'''
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('loss')
+    return write_config(folder / 'tiny.py', write_mpii(folder / 'mpii', train=4, val=5), HOOK)
+
+
+def by_hand(config, weights):
+    """Return the mean of the persons' losses, each in a batch of its own."""
+    cfg = Config.fromfile(config)
+    model = MODELS.build(cfg.model).eval()
+    model.load_state_dict(torch.load(weights, weights_only=False)['state_dict'])
+    pipeline = cfg.val_dataloader.dataset.pipeline
+    pipeline.insert(-1, cfg.train_dataloader.dataset.pipeline[-2])
+    assert pipeline[-2].type == 'GenerateTarget'
+    losses = []
+    with torch.no_grad():
+        for sample in DATASETS.build(cfg.val_dataloader.dataset):
+            data = model.data_preprocessor(pseudo_collate([sample]), False)
+            losses.append(float(model.parse_losses(model(**data, mode='loss'))[0]))
+    return sum(losses) / len(losses)
+
+
+def logged(folder):
+    (file,) = folder.glob('run/*/vis_data/scalars.json')
+    return json.loads(file.read_text().splitlines()[-1])
+
+
+@pytest.mark.parametrize('ranks', [1, 2])
+def test_it_is_the_mean_over_all_persons(config, tmp_path, ranks):
+    argv = [TRAIN, config, '--work-dir', 'run']
+    if ranks == 1:
+        done = [run(argv, tmp_path)]
+    else:
+        done = run_ranks([*argv, '--launcher', 'pytorch'], tmp_path)
+    assert [d.status for d in done] == [0] * ranks, done[0].err
+    (best,) = (tmp_path / 'run').glob('best_val_loss_epoch_1.pth')  # can be gone by
+    assert logged(tmp_path)['val/loss'] == pytest.approx(by_hand(config, best), rel=1e-4)
+    assert 'PCKh' in logged(tmp_path)  # the metrics are as without
+    assert 'val/loss: ' in done[0].out
+
+
+def test_it_needs_true_keypoints(config, tmp_path):
+    argv = [TRAIN, config, '--work-dir', 'run', '--cfg-options']
+    done = run([*argv, 'train_dataloader.dataset.pipeline.3=dict'], tmp_path)
+    assert done.status == 2
+    text = config.read_text() + "\ntrain_pipeline.pop(-2)\n"
+    other = tmp_path / 'other.py'
+    other.write_text(text)
+    assert 'train_pipeline has no GenerateTarget' in run([TRAIN, other], tmp_path).error
