@@ -87,6 +87,9 @@ def main(args: argparse.Namespace) -> None:
         same = args.repair and os.path.realpath(args.repair) == os.path.realpath(source)
         check(not same, f'--repair {args.repair}: an input; give another name')
     file, annotations = args.file, read(args.file)
+    val = read(args.val) if args.val else None
+    same = val is None or val.category['keypoints'] == annotations.category['keypoints']
+    check(same, f'{args.val}: its joints are not those of {args.file}')
     failed = report(args.file, annotations, args.images)
     if args.repair:
         print()
@@ -95,11 +98,8 @@ def main(args: argparse.Namespace) -> None:
         write_json(args.repair, annotations.content)
         file = args.repair
         failed = report(file, annotations, args.images)
-    if args.val:
+    if val:
         print()
-        val = read(args.val)
-        same = val.category['keypoints'] == annotations.category['keypoints']
-        check(same, f'{args.val}: its joints are not those of {args.file}')
         failed |= report(args.val, val, val_images)
         show_overlap(annotations, val)
     if args.picture:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mspose_plugin.utils.checks import check, numbers
+from mspose_plugin.utils.checks import check, check_value, numbers
 
 ERROR, WARNING, NOTE = 'error', 'warning', 'note'
 """Training or evaluation fails; figures suffer, or persons are left out; worth knowing."""
@@ -298,7 +298,9 @@ class Annotations:
         self.category = self.categories[0]
         ids = {c.get('id') for c in self.categories}
         images = {image.get('id'): image for image in content['images'] if _hashable(image)}
-        k = len(self.category['keypoints'] or ())
+        names = self.category['keypoints']
+        check_value(isinstance(names, list), 'keypoints of the category', names, 'a list of names')
+        k = len(names)
         self.others = [a for a in content['annotations'] if a.get('category_id') not in ids]
         self.persons = [
             Person(ann, images.get(ann.get('image_id')), k)

@@ -374,7 +374,7 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
         [Bad('nowhere', 'not found'), Bad('file', 'not found', write('x'))],
     ),
     'run': (
-        'run',
+        'good_run',
         [
             Bad('nowhere', 'no */vis_data/scalars.json'),
             Bad('file', 'no */vis_data/scalars.json', write('')),
@@ -447,7 +447,7 @@ def write_good(where: Path) -> None:
         categories=[dict(id=1, name='tool', keypoints=['tip'])],
     )
     (where / 'good_coco.json').write_text(json.dumps(coco))
-    scalars = where / 'run/20260101/vis_data/scalars.json'
+    scalars = where / 'good_run/20260101/vis_data/scalars.json'
     scalars.parent.mkdir(parents=True)
     scalars.write_text('{"epoch": 1, "iter": 1, "step": 1, "loss": 2.0, "lr": 0.1}')
 

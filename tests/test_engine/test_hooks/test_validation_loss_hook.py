@@ -16,6 +16,8 @@ default_hooks['validation_loss'] = dict(type='ValidationLossHook')
 param_scheduler[0].update(monitor='val/loss', rule='less')
 default_hooks['checkpoint'] = dict(save_best='val/loss', rule='less')
 train_cfg['max_epochs'] = 1
+# each process has batch statistics of its own, of which the checkpoint has the first's
+default_hooks['sync'] = dict(type='SyncBuffersHook')
 '''
 
 
@@ -54,17 +56,13 @@ def test_it_is_the_mean_over_all_persons(config, tmp_path, ranks):
     else:
         done = run_ranks([*argv, '--launcher', 'pytorch'], tmp_path)
     assert [d.status for d in done] == [0] * ranks, done[0].err
-    (best,) = (tmp_path / 'run').glob('best_val_loss_epoch_1.pth')  # can be gone by
-    assert logged(tmp_path)['val/loss'] == pytest.approx(by_hand(config, best), rel=1e-4)
+    (best,) = (tmp_path / 'run').glob('best_val_loss_epoch_1.pth')
+    assert logged(tmp_path)['val/loss'] == pytest.approx(by_hand(config, best), rel=1e-5)
     assert 'PCKh' in logged(tmp_path)  # the metrics are as without
     assert 'val/loss: ' in done[0].out
 
 
-def test_it_needs_true_keypoints(config, tmp_path):
-    argv = [TRAIN, config, '--work-dir', 'run', '--cfg-options']
-    done = run([*argv, 'train_dataloader.dataset.pipeline.3=dict'], tmp_path)
-    assert done.status == 2
-    text = config.read_text() + "\ntrain_pipeline.pop(-2)\n"
-    other = tmp_path / 'other.py'
-    other.write_text(text)
-    assert 'train_pipeline has no GenerateTarget' in run([TRAIN, other], tmp_path).error
+def test_it_needs_targets(config, tmp_path):
+    path = tmp_path / 'other.py'
+    path.write_text(config.read_text() + '\ntrain_pipeline.pop(-2)\n')
+    assert 'train_pipeline has no GenerateTarget' in run([TRAIN, path], tmp_path).error

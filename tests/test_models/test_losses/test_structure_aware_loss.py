@@ -220,3 +220,16 @@ def test_a_wrong_skeleton_is_refused_even_where_it_has_no_weight():
         StructureAwareLoss('typo')
     with pytest.raises(InputError, match='group 1='):
         StructureAwareLoss(groups=[(0,), (5,)])
+
+
+def test_a_metainfo_is_a_skeleton():
+    info = dict(
+        dataset_name='pliers',
+        keypoint_info={i: dict(name=name) for i, name in enumerate('abcd')},
+        skeleton_info={0: dict(link=('a', 'b')), 1: dict(link=('c', 'b'))},
+        joint_weights=[1.0] * 4,
+        sigmas=[0.1] * 4,
+    )
+    assert StructureAwareLoss(skeleton=info, alpha=1).groups == [[0, 1], [0, 1, 2], [1, 2], [3]]
+    with pytest.raises(InputError, match='skeleton is not the metainfo'):
+        StructureAwareLoss(skeleton=dict(a=1))
