@@ -63,7 +63,8 @@ class ValidationLossHook(Hook):
         val.pipeline.transforms[last:last] = [s for s in made if s not in val.pipeline.transforms]
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Begin a mean."""
+        """Begin a mean, and forget the last one: the log smooths what is called a loss."""
+        runner.message_hub.log_scalars.pop(f'val/{NAME}', None)
         self._sum, self._persons = 0.0, 0
 
     def after_val_iter(
@@ -78,8 +79,6 @@ class ValidationLossHook(Hook):
         persons = len(data_batch['data_samples'])
         self._sum += float(loss) * persons
         self._persons += persons
-        # mmengine shows it on the way; the last validation's otherwise
-        runner.message_hub.update_scalar(f'val/{NAME}', float(loss))
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         """Put the mean over all processes among the metrics."""
