@@ -22,6 +22,7 @@ COMMANDS = {
     'models': 'list the models, their weights and figures',
     'train': 'train a model',
     'test': 'evaluate a checkpoint',
+    'export': 'write a model to an ONNX, OpenVINO, TorchScript or pt2 file',
     'calibrate': 'find options of conditional testing that pay for a checkpoint',
     'convert': 'convert published PyTorch weights',
     'publish': 'make a checkpoint small and safe to hand on',

@@ -8,7 +8,7 @@ from mspose_plugin import compat
 
 compat.apply()
 
-from mspose_plugin import codecs, datasets, engine, evaluation, models  # noqa: E402
+from mspose_plugin import codecs, datasets, engine, evaluation, export, models  # noqa: E402
 from mspose_plugin.apis import PosePredictor, PoseResult  # noqa: E402
 from mspose_plugin.checkpoint import hooks, strict_loading  # noqa: E402, F401 registered
 
@@ -20,6 +20,7 @@ __all__ = [
     'datasets',
     'engine',
     'evaluation',
+    'export',
     'models',
     '__version__',
 ]

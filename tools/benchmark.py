@@ -9,6 +9,7 @@ sides are for orientation only.
 import argparse
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -20,6 +21,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
+from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
@@ -31,6 +33,9 @@ from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config, require
 from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.cli.running import run
+from mspose_plugin.export.description import describe
+from mspose_plugin.export.formats import FORMATS, ExportedFile, write
+from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.skeletons import GROUPS
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check
@@ -425,11 +430,57 @@ def _autocast(args: argparse.Namespace):
     return torch.autocast(kind, dtype=torch.bfloat16) if args.amp else nullcontext()
 
 
+def _add_export(parser: argparse.ArgumentParser) -> None:
+    arguments.add_config(parser)
+    parser.set_defaults(device='cpu')
+    parser.add_argument('--batch', type=arguments.positive_int, default=1, help='default: 1')
+    parser.add_argument(
+        '--formats',
+        nargs='+',
+        choices=list(FORMATS),
+        default=['onnx', 'openvino'],
+        help='default: onnx openvino',
+    )
+
+
+def _export(args: argparse.Namespace) -> Iterator[Comparison]:
+    """A config's network in PyTorch, in float32, against its exported files."""
+    cfg = load_config(args.config, args.cfg_options)
+    model, meta = untrained.build(cfg).eval(), dataset_meta_from_config(cfg, 'test')
+    check(meta, f'config {args.config}: no test set, which names the keypoints')
+    with tempfile.TemporaryDirectory() as folder:
+        for name in args.formats:
+            kind = FORMATS[name]
+            for precision in kind.precisions:
+                described = describe(cfg, meta, 'normalized', 'heatmaps', precision)
+                graph = PoseGraph(model, described).eval()
+                path = f'{folder}/{precision}{kind.ending}'
+                write(graph, name, path, [graph.example(4)])
+                yield _comparison(graph, ExportedFile(path, trust_code=True), args, name)
+
+
+def _comparison(
+    graph: PoseGraph, exported: ExportedFile, args: argparse.Namespace, name: str
+) -> Comparison:
+    images, precision = graph.example(args.batch).to(args.device), graph.description.precision
+    graph.to(args.device)
+
+    def eager() -> None:
+        with torch.no_grad():
+            graph(images)
+
+    # the aim is for what is fastest and needs no calibration
+    target = 0.4 if (name, precision) == ('openvino', 'bf16') else None
+    what = f'{name} {precision} against PyTorch, batch {args.batch}'
+    return Comparison(what, eager, lambda: exported(images), target)
+
+
 BENCHMARKS: dict[str, tuple[Callable, Callable]] = {
     'hourglass': (_add_hourglass, _hourglass),
     'loss': (_add_loss, _loss),
     'masking': (_add_masking, _masking),
     'parts': (_add_parts, _parts),
+    'export': (_add_export, _export),
 }
 """Sub-command: what adds its arguments, and what makes its comparisons of them."""
 

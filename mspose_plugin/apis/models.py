@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import mmengine
+from mmengine.config import Config
 
 import mspose_plugin
 from mspose_plugin.checkpoint.published import SCHEME, URLS
+from mspose_plugin.export.formats import format_of
+from mspose_plugin.export.network import file_config
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 
@@ -123,20 +126,27 @@ def _figures(entry: dict[str, Any]) -> list[str]:
     ]
 
 
-def find_model(name: str, weights: str | None = None) -> tuple[str, str | None]:
+def find_model(
+    name: str, weights: str | None = None, trust_code: bool = False
+) -> tuple[str | Config, str | None]:
     """Return config and weights of a model.
 
     Args:
-        name: a name or alias of :func:`known_models`, a name or path of a config, or a name that
-            MMPose knows, which is returned as it is.
+        name: a name or alias of :func:`known_models`, a name or path of a config, a file of
+            ``mspose export``, or a name that MMPose knows, which is returned as it is.
         weights: those to take in place of the model's own. Defaults to None.
+        trust_code: see :class:`~mspose_plugin.export.formats.ExportedFile`. Defaults to False.
 
     Returns:
-        Path of the config and address of the weights, as MMPose's inferencers take them.
+        Config, or its path, and address of the weights, as MMPose's inferencers take them.
 
     Raises:
-        InputError: one of the project's configs, which has no published weights, and none given.
+        InputError: one of the project's configs, which has no published weights, and none given;
+            or an exported file that cannot be used.
     """
+    if format_of(name):
+        check(not weights, f'model {name}: has its weights in it; omit {weights}')
+        return file_config(name, trust_code), None
     if osp.isfile(name):
         check(weights, f'model {name}: give the weights of this config')
         return name, weights

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.logging import MMLogger
+from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.structures import PoseDataSample
 from torch import nn
@@ -30,6 +31,7 @@ from mspose_plugin.apis.models import find_model
 from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
 from mspose_plugin.apis.tracking import track
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
+from mspose_plugin.export.network import ExportedNetwork
 from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
 
@@ -69,13 +71,19 @@ class _Inferencer(Pose2DInferencer):
                 pipeline.insert(0, dict(type='KeepOriginalImage'))
         return super()._init_model(cfg, weights, device)
 
+    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None, cfg: Any) -> None:
+        if isinstance(model.backbone, ExportedNetwork):  # the file has its weights in it
+            model.dataset_meta = dataset_meta_from_config(cfg)
+        else:
+            super()._load_weights_to_model(model, checkpoint, cfg)
+
 
 class PosePredictor:
     """Finds people's keypoints in images and videos.
 
     Args:
-        model: a config's path, or a name that this package (``mspose models`` lists them) or MMPose
-            knows.
+        model: a config's path, a name that this package (``mspose models`` lists them) or MMPose
+            knows, or a file of ``mspose export``.
         weights: a checkpoint's path or address. Default: None, those that belong to the name.
         device: such as ``'cuda:0'``. Default: None, a GPU if there is one.
         detector: where people are looked for: ``'whole_image'`` (the image is one person),
@@ -89,6 +97,8 @@ class PosePredictor:
             Default: False.
         test_cfg: entries of the model's ``test_cfg``, such as ``dict(flip_test=False)``,
             ``dict(multi_scale=True)`` or ``dict(output_heatmaps=True)``. Default: None.
+        trust_code: open an exported file of a format that holds code (TorchScript, pt2), which may
+            run what its author wrote. Default: False.
 
     Raises:
         InputError: a model, weights or arguments that cannot be used.
@@ -112,13 +122,14 @@ class PosePredictor:
         half: bool = False,
         compile: bool = False,
         test_cfg: Mapping[str, Any] | None = None,
+        trust_code: bool = False,
     ) -> None:
         check_number('batch_size', batch_size, 1)
         check_number('box_score', box_score, 0, 1)
         by_mmdet = isinstance(detector, str) and detector not in ('whole_image', 'torchvision')
         with refused(f'model {model}' + (f' with weights {weights}' if weights else '')):
             self.inferencer = _Inferencer(
-                *find_model(model, weights),
+                *find_model(model, weights, trust_code),
                 test_cfg=dict(test_cfg or {}),
                 device=device,
                 det_model=detector if by_mmdet else 'whole_image',
@@ -128,7 +139,10 @@ class PosePredictor:
         self.model = self.inferencer.model
         self.batch_size = batch_size
         self.box_score = box_score
-        self.device = next(self.model.parameters()).device
+        self.device = self.model.data_preprocessor.device
+        exported = isinstance(self.model.backbone, ExportedNetwork)
+        fixed = 'a file is exported in its precision, and compiled'
+        check(not (exported and (half or compile)), f'half, compile: not for {model}: {fixed}')
         self.detector: Detector | None
         if by_mmdet:
             self.detector = self._detect_with_mmdet
@@ -295,6 +309,20 @@ class PosePredictor:
         check(prepared.items, 'all_heatmaps: nobody is found in this image; give a box')
         with self._precision():
             return all_heatmaps(self.model, self.inferencer.collate_fn(prepared.items[:1]))
+
+    def inputs(self, inputs: Any, boxes: Iterable | str | None = None) -> Iterator[dict]:
+        """Yield what the test pipeline makes of each person, before the network.
+
+        Args:
+            inputs: as for :meth:`stream`.
+            boxes: likewise.
+
+        Raises:
+            InputError: an image that cannot be read.
+        """
+        for image in self._prepared(inputs, boxes):
+            check(not image.result.fault, f'{image.result.fault}')
+            yield from image.items
 
     # ---------------------------------------------------------------- one image
 

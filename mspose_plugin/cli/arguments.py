@@ -120,10 +120,24 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Add CHECKPOINT."""
+def add_checkpoint(
+    parser: argparse.ArgumentParser, text: str = 'checkpoint file or address'
+) -> None:
+    """Add CHECKPOINT.
+
+    Args:
+        parser: a command's.
+        text: what it may be, for the help. Defaults to a checkpoint.
+    """
+    parser.add_argument('checkpoint', metavar='CHECKPOINT', type=checkpoint, help=text)
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """Add ``--trust-code``."""
     parser.add_argument(
-        'checkpoint', metavar='CHECKPOINT', type=checkpoint, help='checkpoint file or address'
+        '--trust-code',
+        action='store_true',
+        help='open an exported TorchScript or pt2 file, which may run code of its author',
     )
 
 

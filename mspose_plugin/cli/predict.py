@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='INPUT',
         help='image, folder of images, pattern, address or video',
     )
-    add('--model', required=True, help='name or path of a config, or a name that MMPose knows')
+    add('--model', required=True, help='a config, a file of mspose export, or a name of MMPose')
     add(
         '--weights',
         type=arguments.checkpoint,
@@ -76,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--compile', action='store_true', help='compile the network; pays for many images')
     add('--device', type=arguments.device, help='default: a GPU if there is one')
     video.add_track_arguments(parser)
+    arguments.add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -98,6 +99,7 @@ def main(args: argparse.Namespace) -> None:
         half=args.half,
         compile=args.compile,
         test_cfg=test_cfg,
+        trust_code=args.trust_code,
     )
     names, records, persons = _Names(args.out), [], 0
     for given in args.input:

@@ -18,12 +18,15 @@ from mmengine.dist import is_main_process
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import check_data, enable_hook, load_run_config, log_boxes, require
 from mspose_plugin.engine.starting import StartingRunner, starting
+from mspose_plugin.export.formats import format_of
+from mspose_plugin.export.network import model_config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     arguments.add_run_arguments(parser)
-    arguments.add_checkpoint(parser)
+    arguments.add_checkpoint(parser, 'checkpoint file or address, or a file of mspose export')
+    arguments.add_trust(parser)
     arguments.add_out(parser, ('.json', '.yaml', '.yml', '.pkl'), 'the metrics')
     parser.add_argument(
         '--dump',
@@ -43,7 +46,10 @@ def main(args: argparse.Namespace) -> None:
 def test(cfg: Config, args: argparse.Namespace) -> None:
     """Test as the config and the command line say."""
     require(cfg, 'model.type', 'test_dataloader.dataset', 'test_evaluator')
-    cfg.load_from = args.checkpoint
+    if format_of(args.checkpoint):
+        cfg.model = model_config(args.checkpoint, args.trust_code, **cfg.model.get('test_cfg', {}))
+    else:
+        cfg.load_from = args.checkpoint
     if args.dump:
         evaluators = cfg.test_evaluator
         cfg.test_evaluator = [

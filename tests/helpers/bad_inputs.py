@@ -390,6 +390,7 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
     'share': ('0.1', _numbers('-1', '2', 'nan', 'x')),
     'picture': ('out.png', _places('.png')),
     'json': ('out.json', _places('.json')),
+    'script': ('out.torchscript', _places('.torchscript')),
     'folder': (
         'out',
         [
@@ -413,6 +414,7 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
 ARGUMENT_TYPES = {
     'picture',
     'json',
+    'script',
     'folder',
     'count',
     'size',

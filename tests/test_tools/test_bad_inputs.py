@@ -29,6 +29,8 @@ TOOLS = {
     'complexity.py': '{model} --out {json}',
     'benchmark.py parts': '{model} --out {json} --repeats {count} --batch {count} '
     '--device {device}',
+    'benchmark.py export': '{model} --out {json} --batch {count} --formats torchscript '
+    '--repeats {count}',
     'benchmark.py loss': '--out {json} --repeats {count} --batch {count} --stacks {count} '
     '--input-size {size} --device {device}',
     'benchmark.py hourglass': '--channels {count} --input-size {size}',
@@ -50,6 +52,7 @@ TOOLS = {
     'mspose check-env --zoo nothing': '--workers {count}',
     'mspose predict': '{image} --model {named} --weights {checkpoint} --out {folder} '
     '--batch-size {count} --box-score {fraction} --min-score {fraction} --device {device}',
+    'mspose export': '{named} {checkpoint} --out {script} --max-loss {fraction}',
     'sweep.py': '{plan} --out {folder} --work-dir {folder} --seeds {seed}',
     'demo.py': '--train {count} --val {count} --seed {seed} --cfg-options {option}',
     'demo.py mlpe': '--train {count} --cfg-options {option}',
@@ -77,6 +80,10 @@ OTHERS = [
     ('mspose', 'check-data {annotations} --repair {annotations}', 'an input'),
     ('mspose', 'check-data {annotations} --model resnet', "'resnet'"),
     ('mspose', 'check-data {annotations} --config out.txt', 'ending in .py'),
+    ('mspose', 'export {config} {checkpoint} --format onnx --out a.xml', 'not the ending of'),
+    ('mspose', 'export {config} {checkpoint} --format onnx --int8 mpii', 'cannot have int8'),
+    ('mspose', 'export {config} {checkpoint} --format openvino --int8 nowhere', 'no such folder'),
+    ('mspose', 'export {config} {checkpoint} --format pt2 --boxes a.json', '--int8'),
     ('train.py', '', 'train.py --help'),
     ('train.py', 'nowhere.py', 'no such file'),
     ('train.py', '{config} --work-dir', 'expected one argument'),

@@ -94,12 +94,14 @@ def test_difference_and_its_target(monkeypatch, target, holds):
         (('parts', ''), 2),
         (('parts', NECK), 2),
         (('parts', REGRESSION), 2),
+        (('export', '', '--formats', 'torchscript'), 3),
     ],
 )
 def test_every_sub_command_writes_its_table(capsys, tmp_path, args, rows):
     out = tmp_path / 'new' / 'result.json'
-    if args[0] == 'parts':
-        args = ('parts', tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1]))
+    if args[0] in ('parts', 'export'):
+        config = tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1])
+        args = (args[0], config, *args[2:])
     batch = () if args[0] == 'masking' else ('--batch', 2)
     assert run(*args, *batch, '--device', 'cpu', '--repeats', 2, '--out', out) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
