@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.structures import InstanceData, PixelData
-from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import DATASETS, MODELS, TRANSFORMS
 from mmpose.structures import PoseDataSample
@@ -445,6 +444,8 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _export(args: argparse.Namespace) -> Iterator[Comparison]:
     """A config's network in PyTorch, in float32, against its exported files."""
+    from mmpose.apis.inference import dataset_meta_from_config  # after the plugin's adaptations
+
     cfg = load_config(args.config, args.cfg_options)
     model, meta = untrained.build(cfg).eval(), dataset_meta_from_config(cfg, 'test')
     check(meta, f'config {args.config}: no test set, which names the keypoints')

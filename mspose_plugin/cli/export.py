@@ -26,6 +26,7 @@ from mspose_plugin.export.formats import FORMATS, ExportedFile, format_of, need,
 from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.export.quantization import calibration_batches
 from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.files import write_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,15 +110,13 @@ def main(args: argparse.Namespace) -> None:
     batches = None
     if args.int8:
         batches = calibration_batches(reference, described, args.int8, args.boxes)
-    folder = Path(os.path.realpath(out)).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f'.{Path(out).name}-', dir=folder) as temporary:
-        path = str(Path(temporary, Path(out).name))
+    with tempfile.TemporaryDirectory() as folder:
+        path = f'{folder}/exported{FORMATS[name].ending}'
         write(graph, name, path, batches)
         report = _compare(graph, reference, path, args.max_loss)
         differs = '; '.join(report.faults)
         check(not report.faults, f'{out}: not written, it differs from PyTorch: {differs}')
-        _move(path, str(folder / Path(out).name), FORMATS[name].parts)
+        _copy(path, out, FORMATS[name].parts)
     print(_summary(out, graph, report))
 
 
@@ -157,13 +156,13 @@ def _compare(
     return report
 
 
-def _move(path: str, out: str, endings: tuple[str, ...]) -> None:
-    """Give a file of several parts its name; whoever finds it finds all of its parts."""
+def _copy(path: str, out: str, endings: tuple[str, ...]) -> None:
+    """Write a file and its parts; whoever finds the file finds all of its parts."""
     stems = [p.removesuffix(endings[-1]) for p in (path, out)]
-    if len(endings) > 1:
-        Path(out).unlink(missing_ok=True)
+    if len(endings) > 1 and os.path.isfile(out):
+        os.unlink(out)
     for ending in endings:
-        os.replace(stems[0] + ending, stems[1] + ending)
+        write_file(stems[1] + ending, Path(stems[0] + ending).read_bytes())
 
 
 def _summary(out: str, graph: PoseGraph, report: comparison.Report) -> str:
