@@ -1,5 +1,5 @@
 # make setup        environment in .venv with today's newest releases (a second call does nothing)
-# make demo         synthetic people, training, evaluation, pictures: about 15 minutes on 2 cores
+# make demo         synthetic people, training, evaluation, a page: 10 minutes; MINUTES=60 for an hour
 # make demo-mlpe    the same for MLPE
 # make lint         ruff, mypy, figures in the documents
 # make test         lint and the whole test suite
@@ -41,10 +41,10 @@ $(OLDEST)/.ready: pyproject.toml setup.py | $(BIN)/uv
 	touch $@
 
 demo: setup
-	$(BIN)/python tools/demo.py
+	$(BIN)/python tools/demo.py $(if $(MINUTES),--minutes $(MINUTES))
 
 demo-mlpe: setup
-	$(BIN)/python tools/demo.py mlpe
+	$(BIN)/python tools/demo.py mlpe $(if $(MINUTES),--minutes $(MINUTES))
 
 lint: setup
 	$(BIN)/ruff check .

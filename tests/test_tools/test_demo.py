@@ -1,6 +1,7 @@
 """``make demo`` from data to picture, tiny, outside the repository."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -19,7 +20,7 @@ SHRUNK = dict(
         'model.head.channels=8',
     ],
 )
-CONFIGS = dict(msspose='configs/demo/msspose_synthetic.py', mlpe='configs/demo/mlpe_synthetic.py')
+CONFIGS = {name: f'configs/demo/{name}_synthetic_timed.py' for name in SHRUNK}
 EVALUATIONS = dict(msspose=['metrics'], mlpe=['metrics', 'metrics_detections'])
 
 
@@ -41,16 +42,17 @@ def forked(monkeypatch, tmp_path):
 @pytest.mark.parametrize('name', list(SHRUNK))
 def test_every_step_and_its_summary(name, forked, tmp_path, capsys):
     data = ['--train', '12', '--val', '24', '--seed', '3', '--difficulty', 'easy']
-    options = [*SHRUNK[name], 'train_cfg.max_epochs=1', 'train_dataloader.batch_size=4']
-    running.run(demo, [name, *data, '--cfg-options', *options])
+    options = [*SHRUNK[name], 'train_dataloader.batch_size=4']
+    running.run(demo, [name, *data, '--minutes', '0.1', '--cfg-options', *options])
     assert all(done.status == 0 for done in forked)
     (root,) = (tmp_path / 'work_dirs').iterdir()
     summary = json.loads((root / 'summary.json').read_text())
-    assert set(summary) == {'protocol', *EVALUATIONS[name], 'seconds', 'cpus'}
+    assert set(summary) == {'protocol', 'minutes', *EVALUATIONS[name], 'seconds', 'cpus'}
     protocol = summary['protocol']
     assert protocol['config'] == CONFIGS[name]
     assert protocol['cfg_options'][:2] == ['randomness.seed=3', SHRUNK[name][0]]
-    assert protocol['checkpoint'] == 'epoch_1.pth'
+    number = int(re.fullmatch(r'iter_(\d+).pth', protocol['checkpoint'])[1])
+    assert number > 1
     assert {key: protocol['data'][key] for key in ('train', 'val', 'seed', 'difficulty')} == dict(
         train=12, val=24, seed=3, difficulty='easy'
     )
@@ -63,6 +65,10 @@ def test_every_step_and_its_summary(name, forked, tmp_path, capsys):
     assert all(seconds > 0 for seconds in summary['seconds'].values())
     for evaluation in EVALUATIONS[name]:
         assert summary[evaluation] == json.loads((root / f'{evaluation}.json').read_text())
+    page = (root / 'index.html').read_text()
+    assert all(
+        text in page for text in ('predictions.png', protocol['checkpoint'], '12 drawn people')
+    )
     picture = cv2.imread(str(root / 'predictions.png'))
     assert picture.shape == (4 * 320, 6 * 320, 3)  # 24 persons, six in a row
     assert picture.std() > 10
