@@ -1,7 +1,8 @@
 """Fill in the documents' figures from what the tools wrote: ``python tools/update_docs.py``.
 
-Every block between ``<!-- figures:NAME -->`` and ``<!-- end -->`` in the README and in ``docs/`` is
-made from the files in ``results/NAME/``; ``--check`` only says whether they are up to date.
+Every block between ``<!-- figures:NAME -->`` and ``<!-- end -->`` in the README and in ``docs/``,
+and between ``# figures:NAME`` and ``# end`` in the metafiles, is made from the files in
+``results/NAME/``; ``--check`` only says whether they are up to date.
 """
 
 import argparse
@@ -15,7 +16,9 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r'(<!-- figures:(\w+) -->\n).*?(<!-- end -->)', re.DOTALL)
+BLOCK = re.compile(
+    r'((?:<!--| *#) figures:(\w+)(?: -->)?\n).*?((?:<!-- end -->| *# end))', re.DOTALL
+)
 JOINTS = ('Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle')
 
 
@@ -95,6 +98,41 @@ def mlpe_small(**runs: dict) -> str:
         for name, of in variants.items()
     ]
     return table(['variant', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
+
+
+_PHOTOGRAPHS = {
+    'mpii': ('MPII', 'joints within half a head, PCKh@0.5'),
+    'coco': ('COCO', 'joints of a keypoint similarity over 0.5'),
+}
+
+
+def photographs(measured: dict, metrics: dict, synthetic: dict) -> str:
+    """What ``tools/measure_photographs.py`` and ``mspose test`` write, and the drawn people's."""
+    rows = []
+    for kind, (name, what) in _PHOTOGRAPHS.items():
+        found = measured[kind]
+        low, high = found['interval']
+        people = f'{found["persons"]} people of {name}, photographs'
+        share = f'{found["hits"]} of {found["joints"]}'
+        rows.append([people, what, share, f'{found["percent"]:.0f} % ({low:.0f} to {high:.0f})'])
+    unseen = f'{synthetic["val"]} drawn people, unseen'
+    rows.append([unseen, _PHOTOGRAPHS['mpii'][1], '', f'{metrics["PCKh"]:.0f} %'])
+    return table(['people', 'counted', 'joints', 'share (95 % over people)'], rows)
+
+
+def photographs_metafile(measured: dict, **others: dict) -> str:
+    """The same for ``mspose models``."""
+    lines = ['  Results:']
+    for kind, (name, _) in _PHOTOGRAPHS.items():
+        found = measured[kind]
+        metric = dict(mpii='PCKh@0.5', coco='similarity > 0.5')[kind]
+        lines += [
+            '  - Task: Body 2D Keypoint',
+            f'    Dataset: {found["persons"]} people of {name}',
+            '    Metrics:',
+            f'      {metric} (measured): {found["percent"]:.1f}',
+        ]
+    return '\n'.join(lines) + '\n'
 
 
 def peaks(counts: dict) -> str:
@@ -216,10 +254,11 @@ def zoo(**reports: dict) -> str:
 
 RENDER: dict[str, Callable[..., str]] = {
     **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo, zoo_total)},
+    **{f.__name__: f for f in (photographs, photographs_metafile)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
-FOLDERS = dict(zoo_total='zoo')
+FOLDERS = dict(zoo_total='zoo', photographs_metafile='photographs')
 """Folders of another name."""
 
 
@@ -238,7 +277,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='exit status 1 if out of date')
     check = parser.parse_args().check
-    for path in (ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))):
+    metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))
+    for path in (ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md')), *metafiles):
         text = path.read_text()
         new = BLOCK.sub(fill, text)
         if check and new != text:

@@ -18,6 +18,9 @@ from mspose_plugin.export.network import file_config
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 
+DEFAULT_MODEL = 'synthetic'
+"""The model whose weights come with the package; it has seen drawn people only."""
+
 
 def project_folder() -> Path | None:
     """Return the folder with ``configs/`` and ``model-index.yml``.

@@ -27,7 +27,7 @@ from torch import nn
 
 from mspose_plugin.apis.heatmaps import PersonHeatmaps, all_heatmaps
 from mspose_plugin.apis.inputs import boxes_of, is_single, sources
-from mspose_plugin.apis.models import find_model
+from mspose_plugin.apis.models import DEFAULT_MODEL, find_model
 from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
 from mspose_plugin.apis.tracking import track
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
@@ -83,7 +83,8 @@ class PosePredictor:
 
     Args:
         model: a config's path, a name that this package (``mspose models`` lists them) or MMPose
-            knows, or a file of ``mspose export``.
+            knows, or a file of ``mspose export``. Default: ``'synthetic'``, whose weights come with
+            the package and which has seen drawn people only.
         weights: a checkpoint's path or address. Default: None, those that belong to the name.
         device: such as ``'cuda:0'``. Default: None, a GPU if there is one.
         detector: where people are looked for: ``'whole_image'`` (the image is one person),
@@ -111,7 +112,7 @@ class PosePredictor:
 
     def __init__(
         self,
-        model: str,
+        model: str = DEFAULT_MODEL,
         weights: str | None = None,
         *,
         device: str | None = None,

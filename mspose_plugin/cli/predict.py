@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from mspose_plugin.apis.inputs import has_frames
+from mspose_plugin.apis.models import DEFAULT_MODEL
 from mspose_plugin.apis.pose_result import PoseResult
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments, video
@@ -34,7 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='INPUT',
         help='image, folder of images, pattern, address or video',
     )
-    add('--model', required=True, help='a config, a file of mspose export, or a name of MMPose')
+    add(
+        '--model',
+        default=DEFAULT_MODEL,
+        help='a config, a file of mspose export, or a name of MMPose (default: synthetic, whose '
+        'weights come with the package and which has seen drawn people only)',
+    )
     add(
         '--weights',
         type=arguments.checkpoint,
