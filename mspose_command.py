@@ -19,6 +19,7 @@ from typing import NoReturn
 
 COMMANDS = {
     'predict': 'find people\'s keypoints in images and videos',
+    'web': 'serve a page that predicts and shows heatmaps',
     'models': 'list the models, their weights and figures',
     'train': 'train a model',
     'test': 'evaluate a checkpoint',

@@ -109,13 +109,13 @@ def _tensors(outputs: Any) -> list[Tensor]:
     return [tensor for part in inner for tensor in _tensors(part)]
 
 
-def overlay(image: np.ndarray, heatmap: np.ndarray, opacity: float = 0.6) -> np.ndarray:
-    """Lay a heatmap over an image, in the colours from dark (0 or less) to bright (1 or more).
+def overlay(image: np.ndarray, heatmap: np.ndarray, opacity: float = 0.85) -> np.ndarray:
+    """Lay a heatmap over an image: colours from blue (0) to red (1), the stronger the more opaque.
 
     Args:
         image: ``[H, W, 3]``, uint8, BGR.
-        heatmap: ``[h, w]``, which covers all of it.
-        opacity: of the brightest colour, 0 to 1. Default: 0.6.
+        heatmap: ``[h, w]``, which covers all of it; values beyond 0 and 1 count as these.
+        opacity: where the heatmap is 1, 0 to 1. Default: 0.85.
 
     Returns:
         A new image ``[H, W, 3]``, uint8, BGR.
@@ -123,5 +123,6 @@ def overlay(image: np.ndarray, heatmap: np.ndarray, opacity: float = 0.6) -> np.
     height, width = image.shape[:2]
     # cells stay visible: how coarse a level is belongs to what is seen
     cells = cv2.resize(heatmap.clip(0, 1), (width, height), interpolation=cv2.INTER_NEAREST)
-    colours = cv2.applyColorMap((cells * 255).astype(np.uint8), cv2.COLORMAP_JET)
-    return cv2.addWeighted(image, 1 - opacity, colours, opacity, 0)
+    colours = cv2.applyColorMap((cells * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    share = opacity * np.sqrt(cells)[..., None]  # low values, too, are to be seen
+    return (image * (1 - share) + colours * share).round().astype(np.uint8)

@@ -16,6 +16,7 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from PIL import Image, ImageOps
 
 from mspose_plugin.datasets.annotations import Field, numeric, read_columns
+from mspose_plugin.datasets.transforms.loading import to_bgr
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import by_number, read_json
 
@@ -91,12 +92,23 @@ def sources(inputs: Any, inferencer: Pose2DInferencer) -> Iterator[Source]:
         return
     for single in [inputs] if is_single(inputs) else inputs:
         if isinstance(single, Image.Image):
-            rgb = np.asarray(ImageOps.exif_transpose(single).convert('RGB'))
-            yield None, np.ascontiguousarray(rgb[..., ::-1])
+            yield None, from_pil(single)
         elif isinstance(single, str | os.PathLike):
             yield os.fspath(single), os.fspath(single)
         else:
             yield None, single
+
+
+def from_pil(image: Image.Image) -> np.ndarray:
+    """Return a PIL image upright, ``[H, W, 3]``, uint8, BGR; alpha is ignored, as in files.
+
+    Args:
+        image: of any mode; of 16-bit images the upper 8 bits are kept.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith('I'):  # Pillow would cut the values off at 255
+        return to_bgr(np.asarray(image).clip(0, 65535).astype(np.uint16))
+    return np.ascontiguousarray(np.asarray(image.convert('RGB'))[..., ::-1])
 
 
 def _named(name: str, inferencer: Pose2DInferencer) -> Iterator[Source]:

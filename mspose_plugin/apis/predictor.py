@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from dataclasses import dataclass, field
 from os import PathLike
 from threading import Lock
@@ -32,13 +33,14 @@ from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, key
 from mspose_plugin.apis.tracking import track
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.export.network import ExportedNetwork
+from mspose_plugin.models.pose_estimators import ConditionalTopdownPoseEstimator
 from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
 
 Detector = Callable[[np.ndarray], np.ndarray]
 """BGR image ``[H, W, 3]`` -> boxes ``[N, 5]``: x1, y1, x2, y2 in pixels, score."""
 _THREADS = 2
-_PLAIN, _CONDITIONAL = 'TopdownPoseEstimator', 'ConditionalTopdownPoseEstimator'
+_PLAIN, _CONDITIONAL = 'TopdownPoseEstimator', ConditionalTopdownPoseEstimator.__name__
 
 
 @dataclass
@@ -169,6 +171,24 @@ class PosePredictor:
         head = self.model.head
         name = 'predict_heatmaps' if hasattr(head, 'predict_heatmaps') else 'forward'
         setattr(head, name, torch.compile(getattr(head, name)))
+
+    def with_test_cfg(self, **test_cfg: Any) -> PosePredictor:
+        """Return a predictor that shares the network and tests in other ways.
+
+        Args:
+            **test_cfg: entries to change. This predictor has to have been made with ``conditional``
+                or ``multi_scale`` if these are among them; ``conditional=dict(thresholds=0)``, with
+                which nothing is tried again, is enough.
+
+        Raises:
+            InputError: entries that are not valid.
+        """
+        other = copy(self)
+        other.model = copy(self.model)  # its modules are the same
+        other.model.test_cfg = {**self.model.test_cfg, **test_cfg}
+        if isinstance(other.model, ConditionalTopdownPoseEstimator):
+            other.model.read_test_cfg()
+        return other
 
     def __call__(
         self, inputs: Any, boxes: Sequence | np.ndarray | str | None = None

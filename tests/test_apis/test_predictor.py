@@ -112,6 +112,42 @@ def test_an_upright_photo(base, predictor, tmp_path):
     )
 
 
+def test_pil_images_are_read_as_files_are(base, predictor, tmp_path):
+    """16 bits, grey, a palette, alpha."""
+    bgr = cv2.imread(str(base / 'photos/1.png'))
+    rgb = Image.fromarray(np.ascontiguousarray(bgr[..., ::-1]))
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    cv2.imwrite(str(tmp_path / '16.png'), grey.astype(np.uint16) * 256 + 7)
+    alpha = np.dstack([np.asarray(rgb), grey])
+    for name, image in dict(
+        grey=Image.fromarray(grey),
+        palette=rgb.quantize(32),
+        alpha=Image.fromarray(alpha),
+    ).items():
+        image.save(tmp_path / f'{name}.png')
+    for path in tmp_path.iterdir():
+        result = predictor(Image.open(path))
+        assert np.abs(result.image.astype(int) - predictor(path).image).max() <= 1, path.name
+        assert result.image.std() > 20
+
+
+def test_other_ways_of_testing_share_the_network(base, predictor, photo):
+    conditional = build(base, test_cfg=dict(conditional=dict(thresholds=0), output_trials=True))
+    before = conditional(photo)
+    same(before, predictor(photo))
+    other = conditional.with_test_cfg(conditional=dict(thresholds=9.0), flip_test=False)
+    assert np.isfinite(other(photo).trials.keypoints).all()
+    assert other.model.backbone is conditional.model.backbone
+    same(
+        other.with_test_cfg(conditional=None)(photo),
+        predictor.with_test_cfg(flip_test=False)(photo),
+    )
+    same(conditional(photo), before)
+    assert np.isnan(conditional(photo).trials.keypoints[:, 1:]).all()
+    with pytest.raises(InputError, match='thresholds'):
+        conditional.with_test_cfg(conditional=dict(thresholds='none.json'))
+
+
 @pytest.mark.parametrize('batch_size', [1, 2, 5])
 def test_persons_of_several_images_share_a_batch(base, predictor, batch_size, monkeypatch):
     files = sorted(map(str, (base / 'photos').iterdir()))

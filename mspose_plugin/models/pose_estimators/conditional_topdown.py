@@ -78,6 +78,14 @@ class ConditionalTopdownPoseEstimator(TopdownPoseEstimator):
     def __init__(self, *args, **kwargs) -> None:
         """Read ``test_cfg``; see the class for the arguments."""
         super().__init__(*args, **kwargs)
+        self.read_test_cfg()
+
+    def read_test_cfg(self) -> None:
+        """Read ``test_cfg``; to be called when it has changed.
+
+        Raises:
+            InputError: an entry that is not as described.
+        """
         conditional, scales = (self.test_cfg.get(k) for k in ('conditional', 'multi_scale'))
         off = (None, False)
         self.conditional = None if conditional in off else ConditionalOptions.from_cfg(conditional)
