@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from mspose_plugin.apis.models import DEFAULT_MODEL
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments
 from mspose_plugin.utils.checks import check
@@ -26,7 +27,12 @@ from mspose_plugin.web.uploads import Limits
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add('--model', required=True, help='name or path of a config, or a name that MMPose knows')
+    add(
+        '--model',
+        default=DEFAULT_MODEL,
+        help='a config, a file of mspose export, or a name of MMPose (default: synthetic, whose '
+        'weights come with the package and which has seen drawn people only)',
+    )
     add(
         '--weights',
         type=arguments.checkpoint,

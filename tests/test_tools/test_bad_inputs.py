@@ -73,7 +73,6 @@ OTHERS = [
     ('mspose', 'test mlpe/nothing {checkpoint}', 'no such file'),
     ('mspose', 'check-env --wrong', 'unrecognized'),
     ('mspose', 'models --wrong', 'unrecognized'),
-    ('mspose', 'web', '--model'),
     ('mspose', 'web --model {model} --weights nowhere.pth', 'no such file'),
     ('mspose', 'web --model {model} --port 0', "'0'"),
     ('mspose', 'web --model {model} --max-megapixels nan', "'nan'"),
