@@ -45,7 +45,7 @@ def test_it_decodes_as_the_codec_does(name, maps):
         np.testing.assert_allclose(confidence, expected_scores[0], atol=1e-6)
 
 
-@pytest.mark.parametrize('name', set(CODECS) - {'udp'})
+@pytest.mark.parametrize('name', [name for name in CODECS if name != 'udp'])
 def test_an_empty_heatmap(name, maps):
     """As the codecs have it: cell (-1, -1); that of UDP reads beyond the map there."""
     empty = torch.full_like(maps[:1], -0.5)
