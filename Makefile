@@ -1,7 +1,8 @@
 # make setup        environment in .venv with today's newest releases (a second call does nothing)
 # make demo         synthetic people, training, evaluation, a page: 10 minutes; MINUTES=60 for an hour
 # make demo-mlpe    the same for MLPE
-# make lint         ruff, mypy, figures in the documents
+# make lint         ruff, mypy, the documents' figures and site
+# make docs         the documentation site, in build/site
 # make test         lint and the whole test suite
 # make test-oldest  the fast part of the suite with the oldest releases, in .venv-oldest
 PYTHON ?= python3
@@ -21,7 +22,7 @@ INSTALL = PYTHONPATH=tools/build $(UV) --no-build-isolation --no-binary xtcocoto
 FAST := $(addprefix tests/test_, compat.py codecs evaluation models checkpoint datasets utils) \
 	tests/test_tools/test_train_test.py
 
-.PHONY: setup demo demo-mlpe lint test test-oldest clean
+.PHONY: setup demo demo-mlpe docs lint test test-oldest clean
 setup: $(VENV)/.ready
 
 $(BIN)/uv:
@@ -46,7 +47,10 @@ demo: setup
 demo-mlpe: setup
 	$(BIN)/python tools/demo.py mlpe $(if $(MINUTES),--minutes $(MINUTES))
 
-lint: setup
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+lint: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -106,7 +106,7 @@ class PosePredictor:
     Raises:
         InputError: a model, weights or arguments that cannot be used.
 
-    Example:
+    Examples:
         >>> predictor = PosePredictor('hourglass8-mpii')  # doctest: +SKIP
         >>> result = predictor('photo.jpg')  # doctest: +SKIP
         >>> result[0]['right_wrist']  # doctest: +SKIP

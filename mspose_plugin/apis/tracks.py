@@ -27,7 +27,7 @@ class TrackFile:
         name: the video's.
         rate: its frames per second.
 
-    Example:
+    Examples:
         >>> tracks = TrackFile('video.mp4', 25)  # doctest: +SKIP
         >>> for result in predictor.track('video.mp4'):  # doctest: +SKIP
         ...     tracks.add(result)

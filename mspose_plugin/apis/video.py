@@ -37,7 +37,7 @@ class VideoWriter:
         path: the file; its folder is made. An existing file is replaced.
         rate: frames per second.
 
-    Example:
+    Examples:
         >>> with VideoWriter('out.mp4', 25) as video:  # doctest: +SKIP
         ...     video.write(frame)
     """
