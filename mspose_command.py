@@ -24,6 +24,8 @@ COMMANDS = {
     'train': 'train a model',
     'test': 'evaluate a checkpoint',
     'export': 'write a model to an ONNX, OpenVINO, TorchScript or pt2 file',
+    'analyze': 'say what kinds of errors predictions have, and what they cost',
+    'draw': 'draw heatmaps, predictions, PCKh curves, masking, skeletons',
     'calibrate': 'find options of conditional testing that pay for a checkpoint',
     'convert': 'convert published PyTorch weights',
     'publish': 'make a checkpoint small and safe to hand on',

@@ -192,11 +192,11 @@ def main(args: argparse.Namespace) -> None:
     # cores have anything else to do, such as loading data.
     environment = {'GOMP_SPINCOUNT': '10000', **os.environ}
 
-    def step(name: str, tool: str, *arguments: object) -> None:
+    def step(name: str, script: str, *arguments: object) -> None:
         print(f'\n== {name}', flush=True)
         begin = time.monotonic()
         done = subprocess.run(
-            [sys.executable, ROOT / 'tools' / tool, *map(str, arguments)], env=environment
+            [sys.executable, ROOT / script, *map(str, arguments)], env=environment
         )
         if done.returncode:
             sys.exit(done.returncode)
@@ -204,13 +204,13 @@ def main(args: argparse.Namespace) -> None:
 
     made = ['--layout', demo.layout, '--out', data, '--train', train, '--val', val]
     drawn = ['--seed', args.seed, '--difficulty', args.difficulty, '--overwrite']
-    step('data', 'make_synthetic.py', *made, *drawn)
+    step('data', 'tools/make_synthetic.py', *made, *drawn)
     there = ['--work-dir', work_dir]
     # drawing and evaluating take alike; what starts Python counts, too
     left = args.minutes - 2 * seconds['data'] / 60 - RESERVE * args.minutes
     minutes = max(left, LEAST * args.minutes)
     budget = f'default_hooks.time_budget.minutes={minutes:.4f}'
-    step('training', 'train.py', config, *there, '--cfg-options', budget, *options)
+    step('training', 'tools/train.py', config, *there, '--cfg-options', budget, *options)
     checkpoint = (work_dir / 'last_checkpoint').read_text().strip()
     protocol = dict(
         config=demo.config,
@@ -222,10 +222,11 @@ def main(args: argparse.Namespace) -> None:
     for name, more in demo.tests.items():
         out = root / f'{name}.json'
         tested = [config, checkpoint, *there, '--out', out, '--cfg-options', *options, *more]
-        step(f'evaluation: {name}', 'test.py', *tested)
+        step(f'evaluation: {name}', 'tools/test.py', *tested)
         summary[name] = json.loads(out.read_text())
     # the config as the training left it, with the options
-    step('pictures', 'draw_grid.py', work_dir / config.name, checkpoint, '--out', picture)
+    drawn = ['draw', 'predictions', work_dir / config.name, checkpoint, '--out', picture]
+    step('pictures', 'mspose_command.py', *drawn)
 
     summary.update(seconds=seconds, cpus=os.cpu_count())
     write_json(root / 'summary.json', summary, indent=2)

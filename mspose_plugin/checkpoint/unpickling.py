@@ -159,10 +159,10 @@ def load(file: IO[bytes], map_location: Any = None) -> Any:
             _, _, reason = str(e).partition('WeightsUnpickler error:')
             said = ' '.join(reason.partition('Check the documentation')[0].split())
             raise Refused(f'what PyTorch does not do ({said})') from None
-    return _finish(loaded, os.fstat(file.fileno()).st_size)
+    return finish(loaded, os.fstat(file.fileno()).st_size)
 
 
-def _finish(value: Any, size: int) -> Any:
+def finish(value: Any, size: int) -> Any:
     """Replace the stand-ins in what a file of ``size`` held; dicts and lists change in place."""
     if isinstance(value, _StandIn):
         return value.value
@@ -174,14 +174,14 @@ def _finish(value: Any, size: int) -> Any:
             raise Refused(f'a tensor far larger than its storage of {available} elements')
         value._backward_hooks = None
     elif type(value) is tuple:
-        return tuple(_finish(part, size) for part in value)
+        return tuple(finish(part, size) for part in value)
     elif type(value) is list:
-        value[:] = [_finish(part, size) for part in value]
+        value[:] = [finish(part, size) for part in value]
     elif type(value) in (dict, OrderedDict, Counter):
         if type(value) is OrderedDict:  # attributes could hide its methods
-            kept = {k: _finish(v, size) for k, v in vars(value).items() if k == '_metadata'}
+            kept = {k: finish(v, size) for k, v in vars(value).items() if k == '_metadata'}
             vars(value).clear()
             vars(value).update(kept)
         for key, part in value.items():
-            value[key] = _finish(part, size)
+            value[key] = finish(part, size)
     return value

@@ -189,6 +189,13 @@ def add_grid(parser: argparse.ArgumentParser, num: int, columns: int, size: int)
     add_seed(parser, 'which persons, and what is random on them')
 
 
+def add_truth(parser: argparse.ArgumentParser) -> None:
+    """Add the annotation files that some kinds of predictions need."""
+    add = parser.add_argument
+    add('--truth', metavar='FILE', help='annotation file; a .pkl has what it needs')
+    add('--headboxes', metavar='FILE', help='mpii_gt_val.mat, for a .h5 of MPII')
+
+
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add CONFIG and what MMPose's ``train.py`` and ``test.py`` have in common."""
     add_config(parser)

@@ -5,8 +5,9 @@ keypoints are drawn where they are, on the patches too. The config's own Keypoin
 are used if it has any.
 """
 
+from __future__ import annotations
+
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,6 @@ from mmpose.structures import PoseDataSample
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import check_data, load_config, require
 from mspose_plugin.cli.output import track
-from mspose_plugin.cli.running import run
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check
@@ -31,7 +31,7 @@ KINDS = dict(original=(0.0, 0.0), occlusion=(1.0, 0.0), duplicate=(0.0, 1.0))
 """Probabilities of occlusion and duplicate for each cell."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     arguments.add_config(parser)
     arguments.add_grid(parser, num=8, columns=2, size=288)
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(args: argparse.Namespace) -> None:
+def draw(args: argparse.Namespace) -> None:
     """Load, mask, draw and save."""
     grid.check_size(args.num, args.columns, len(KINDS) * args.size, args.size)
     cfg = load_config(args.config, args.cfg_options)
@@ -142,7 +142,3 @@ def draw_person(results: dict, masking: dict, visualizer: Any, size: int) -> np.
         )
         cells.append(cell)
     return np.pad(np.hstack(cells), ((0, 4), (0, 4), (0, 0)), constant_values=255)
-
-
-if __name__ == '__main__':
-    run(sys.modules[__name__])

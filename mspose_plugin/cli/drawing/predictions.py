@@ -4,8 +4,9 @@ A white cross marks the true place of a joint that was missed by more than half 
 the data set gives one.
 """
 
+from __future__ import annotations
+
 import argparse
-import sys
 
 import cv2
 import numpy as np
@@ -14,7 +15,6 @@ from mmpose.registry import VISUALIZERS
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
 from mspose_plugin.cli.predicting import load, predict
-from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils.checks import check
@@ -22,7 +22,7 @@ from mspose_plugin.utils.checks import check
 BATCH = 32
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_to(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     arguments.add_config(parser)
     arguments.add_checkpoint(parser)
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     arguments.add_device(parser)
 
 
-def main(args: argparse.Namespace) -> None:
+def draw(args: argparse.Namespace) -> None:
     """Predict, draw and save."""
     grid.check_size(args.num, args.columns, args.size, args.size)
     cfg = load_config(args.config, args.cfg_options)
@@ -92,7 +92,3 @@ def _draw(visualizer, sample, size: int) -> np.ndarray:
                 cv2.LINE_AA,
             )
     return picture
-
-
-if __name__ == '__main__':
-    run(sys.modules[__name__])
