@@ -16,8 +16,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.drawing.errors import draw
 from mspose_plugin.cli.output import show_table, track
+from mspose_plugin.cli.pictures.errors import draw
 from mspose_plugin.evaluation.error_summary import cost, headlines, summarize
 from mspose_plugin.evaluation.pose_errors import KINDS, classify
 from mspose_plugin.evaluation.result_files import read_predictions
@@ -37,18 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=arguments.writable_file('.json'),
         help='write the figures to this file (.json)',
     )
-    parser.add_argument(
-        '--sigmas',
-        nargs='+',
-        type=arguments.number(0),
-        metavar='S',
-        help='of COCO\'s keypoint similarity, for other keypoints than COCO\'s: one each, or one',
-    )
 
 
 def main(args: argparse.Namespace) -> None:
     """Classify, sum up, draw."""
-    found = read_predictions(args.predictions, args.truth, args.headboxes, args.sigmas)
+    found = read_predictions(args.predictions, args.truth, args.headboxes)
     nobody = f'{args.predictions}: no prediction of an annotated person'
     check(len(found.pred), nobody)
     errors = classify(found.pred, found.own, found.persons)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from mspose_plugin.cli.drawing import heatmaps, masking, pck, predictions, regression, skeleton
+from mspose_plugin.cli.pictures import heatmaps, masking, pck, predictions, regression, skeleton
 
 KINDS = dict(
     predictions=(predictions, 'what a model predicts on persons of the test set'),

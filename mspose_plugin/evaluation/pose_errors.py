@@ -27,6 +27,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mspose_plugin.datasets.metainfo import mirror_partners
+
 KINDS = ('good', 'jitter', 'inversion', 'swap', 'miss')
 GOOD, JITTER, INVERSION, SWAP, MISS = range(5)
 GOOD_DISTANCE = np.sqrt(np.log2(1 / 0.85))
@@ -41,7 +43,7 @@ class Persons:
         keypoints: ``[M, K, 2]`` in pixels.
         visible: ``[M, K]``, bool: labelled.
         reach: ``[M, K]``, the distance in pixels at which keypoint similarity is 0.5.
-        names: of the keypoints; ``left_x`` and ``right_x`` are counterparts.
+        names: of the keypoints; they tell which are counterparts.
         images: ``[M]``, number of the person's image; None where neighbours are not annotated.
     """
 
@@ -89,21 +91,6 @@ def coco_reach(area: np.ndarray, sigmas: Sequence[float] | np.ndarray) -> np.nda
     return np.sqrt(8 * np.log(2) * np.maximum(area, 1)[:, None]) * np.asarray(sigmas)
 
 
-def counterparts(names: Sequence[str]) -> np.ndarray:
-    """Return the index of each keypoint on the other side ``[K]``; its own where there is none.
-
-    Args:
-        names: such as ``left_wrist`` and ``nose``.
-    """
-    other = dict(left='right', right='left')
-    index = {name: i for i, name in enumerate(names)}
-    found = []
-    for i, name in enumerate(names):
-        side, _, joint = name.partition('_')
-        found.append(index.get(f'{other.get(side)}_{joint}', i))
-    return np.array(found)
-
-
 def classify(pred: np.ndarray, own: np.ndarray, persons: Persons) -> PoseErrors:
     """Say of every predicted keypoint which error it is.
 
@@ -113,7 +100,7 @@ def classify(pred: np.ndarray, own: np.ndarray, persons: Persons) -> PoseErrors:
         persons: all that are annotated.
     """
     count, joints = pred.shape[:2]
-    every, partner = np.arange(joints), counterparts(persons.names)
+    every, partner = np.arange(joints), np.array(mirror_partners(persons.names))
     # [N, K, K]: from each predicted keypoint to each annotated one of its person
     away = _distances(pred[:, :, None], persons, own, slice(None))
     mine = away[:, every, every]

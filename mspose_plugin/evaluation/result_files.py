@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +22,12 @@ from xtcocotools.cocoeval import COCOeval
 
 from mspose_plugin.checkpoint.dumps import load_dump
 from mspose_plugin.datasets import FlicDataset, ZeroBasedMpiiDataset
+from mspose_plugin.datasets.metainfo import metainfo_of
 from mspose_plugin.evaluation import pck
 from mspose_plugin.evaluation.metrics import FlicPCK, PCKhAUC, PckMetric
 from mspose_plugin.evaluation.pose_errors import Persons, coco_reach
 from mspose_plugin.utils.checks import check, check_numbers, numbers, refused
+from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import local_file, read_json
 
 REMEDY = 'give a file that mspose test --dump or a COCO evaluator wrote'
@@ -117,7 +118,6 @@ def read_predictions(
     path: str,
     truth: str | None = None,
     headboxes: str | None = None,
-    sigmas: Sequence[float] | None = None,
 ) -> PckPredictions | CocoPredictions:
     """Read predictions.
 
@@ -125,8 +125,6 @@ def read_predictions(
         path: the file; its ending says what it is, see the module.
         truth: annotation file; not for ``.pkl``. Default: None.
         headboxes: ``mpii_gt_val.mat``, for ``.h5``. Default: None.
-        sigmas: of COCO's keypoint similarity, one for each keypoint or one for all. Default: None,
-            COCO's, for its 17 keypoints.
 
     Raises:
         InputError: a file that is missing or not as expected.
@@ -137,11 +135,10 @@ def read_predictions(
     if ending in ('.pkl', '.pickle'):
         return _from_dump(path)
     if truth is None:
-        check(False, f'{path}: {TRUTH_HELP}')
-    assert truth is not None
+        raise InputError(f'{path}: {TRUTH_HELP}')
     if ending == '.h5':
         return _from_h5(path, truth, headboxes)
-    return _from_coco(path, truth, sigmas)
+    return _from_coco(path, truth)
 
 
 # ---------------------------------------------------------------- MPII, FLIC
@@ -173,17 +170,13 @@ def _from_dump(path: str) -> PckPredictions:
     with refused(f'{path}: not as mspose test --dump writes it', KeyError, TypeError, ValueError):
         truths = [sample['gt_instances'] for sample in samples]
         joints = np.shape(truths[0]['keypoints'])[1]
-        metric: PckMetric | None = None
-        if joints == 16 and all('head_size' in truth for truth in truths):
-            metric = PCKhAUC()
-        elif joints == 11:
-            metric = FlicPCK()
+        mpii = joints == 16 and all('head_size' in truth for truth in truths)
         check(
-            metric,
+            mpii or joints == 11,
             f'{path}: predictions of neither MPII (with head boxes) nor FLIC; of COCO give the '
             'result file that test_evaluator.outfile_prefix names, with --truth',
         )
-        assert metric is not None
+        metric = PCKhAUC() if mpii else FlicPCK()
         metric.process(None, samples)
         data = {key: np.concatenate([r[key] for r in metric.results]) for key in metric.results[0]}
     return _pck_predictions(data['pred'], data['gt'], data['visible'], data['norm'], metric)
@@ -213,7 +206,7 @@ def _from_h5(path: str, truth: str, headboxes: str | None) -> PckPredictions:
 # ---------------------------------------------------------------- COCO
 
 
-def _from_coco(path: str, truth: str, sigmas: Sequence[float] | None) -> CocoPredictions:
+def _from_coco(path: str, truth: str) -> CocoPredictions:
     results = read_json(path, 'predictions', REMEDY)
     content = read_json(truth, 'annotation file', TRUTH_HELP)
     fits = isinstance(content, dict) and all(
@@ -221,23 +214,23 @@ def _from_coco(path: str, truth: str, sigmas: Sequence[float] | None) -> CocoPre
         for key in ('images', 'annotations', 'categories')
     )
     check(fits, f'{truth}: expected COCO\'s annotations: images, annotations, categories')
-    names = tuple(content['categories'][0].get('keypoints', ()))
-    check(names, f'{truth}: the first of the categories has no keypoints')
-    count = len(names)
-    fits = (
+    with refused(f'{truth}: the first of the categories'):
+        meta = metainfo_of(content['categories'][0], 'coco')
+    names = tuple(info['name'] for info in meta['keypoint_info'].values())
+    count, sigmas = len(names), np.asarray(meta['sigmas'], float)
+    listed = (
         isinstance(results, list)
         and results
         and all(
             isinstance(r, dict) and {'image_id', 'keypoints', 'score'} <= r.keys() for r in results
         )
     )
-    check(fits, f'{path}: expected a list of results with image_id, keypoints, score')
+    check(listed, f'{path}: expected a list of results with image_id, keypoints, score')
     keypoints = numbers([r['keypoints'] for r in results], (None, 3 * count))
     check(keypoints is not None, f'{path}: expected {3 * count} numbers as keypoints of each')
     images = {image['id'] for image in content['images']}
     unknown = [r['image_id'] for r in results if r['image_id'] not in images]
     check(not unknown, f'{path}: image_id {unknown[:1]} is not in {truth}')
-    width = _sigmas(names, sigmas)
     with refused(f'{truth}: cannot be read as COCO\'s annotations'), _silent():
         coco = COCO(truth)
         anns = [ann for ann in coco.loadAnns(coco.getAnnIds()) if 'keypoints' in ann]
@@ -247,27 +240,16 @@ def _from_coco(path: str, truth: str, sigmas: Sequence[float] | None) -> CocoPre
     persons = Persons(
         values[..., :2],
         (values[..., 2] > 0) & ~np.array([bool(ann.get('iscrowd')) for ann in anns])[:, None],
-        coco_reach(np.array(boxes, float), width),
+        coco_reach(np.array(boxes, float), sigmas),
         names,
         np.array([numbered[ann['image_id']] for ann in anns]),
     )
-    rows, own = _matches(coco, results, width, {ann['id']: i for i, ann in enumerate(anns)})
+    rows, own = _matches(coco, results, sigmas, {ann['id']: i for i, ann in enumerate(anns)})
     labelled = persons.visible[own].any(axis=1)
     rows, own = rows[labelled], own[labelled]
     assert keypoints is not None
     pred = keypoints.reshape(-1, count, 3)[rows, :, :2]
-    return CocoPredictions(pred, own, persons, rows, results, coco, width)
-
-
-def _sigmas(names: tuple[str, ...], sigmas: Sequence[float] | None) -> np.ndarray:
-    if sigmas is None:
-        meta = parse_pose_metainfo(dict(from_file='configs/_base_/datasets/coco.py'))
-        coco = tuple(meta['keypoint_id2name'][k] for k in range(17))
-        check(names == coco, 'the keypoints are not COCO\'s 17: give their --sigmas')
-        return np.asarray(meta['sigmas'], float)
-    fits = len(sigmas) in (1, len(names)) and min(sigmas) > 0
-    check(fits, f'--sigmas: expected {len(names)} positive numbers or one for all')
-    return np.broadcast_to(np.asarray(sigmas, float), (len(names),)).copy()
+    return CocoPredictions(pred, own, persons, rows, results, coco, sigmas)
 
 
 def _matches(

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import mmengine
+import numpy as np
 import tiny_run
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from mspose_plugin.evaluation.metrics import PCKhAUC
 from mspose_plugin.utils.reference_hourglass import Bearpaw
 
 
@@ -380,6 +384,37 @@ KINDS: dict[str, tuple[str, list[Bad]]] = {
             Bad('file', 'no */vis_data/scalars.json', write('')),
         ],
     ),
+    'curve': (
+        'good.json',
+        [
+            Bad('nowhere.json', 'nowhere.json'),
+            Bad('empty.json', 'empty', write('')),
+            Bad('page.json', 'not JSON', write('<!DOCTYPE html>')),
+            Bad('list.json', 'curve_file', write('[1]')),
+            Bad(
+                'short.json',
+                'curve_file',
+                write('{"thresholds": [], "joints": {}, "labelled": {}}'),
+            ),
+        ],
+    ),
+    'dump': (
+        'good.pkl',
+        [
+            Bad('nowhere.pkl', 'nowhere.pkl'),
+            Bad('empty.pkl', 'empty', write('')),
+            Bad('page.pkl', 'cannot be read', write('<!DOCTYPE html>')),
+            Bad('number.pkl', 'no list of predictions', write(pickle.dumps(3))),
+            Bad('none.pkl', 'no list of predictions', write(pickle.dumps([]))),
+            Bad('other.pkl', 'not as mspose test --dump', write(pickle.dumps([dict(a=1)]))),
+            Bad('evil.pkl', 'refused', lambda path, good: path.write_bytes(pickle.dumps(Evil()))),
+            Bad(
+                'cut.pkl',
+                'cannot be read',
+                lambda path, good: path.write_bytes(good.read_bytes()[:300]),
+            ),
+        ],
+    ),
     'layout': ('mpii', _numbers('lsp', '')),
     'quality': ('90', _numbers('0', '101', 'good')),
     'images': ('3', _numbers('-1', '1.5', 'many', '100000000000')),
@@ -440,6 +475,7 @@ def write_good(where: Path) -> None:
     torch.save(
         Bearpaw(1, width=16, keypoints=16, depth=2).state_dict(), where / 'good_published.pth'
     )
+    write_results(where / 'good.pkl', where / 'good.json')
     (where / 'good_plan.py').write_text(f"_base_ = '{config}'\nvariants = dict()\n")
     person = dict(id=1, image_id=1, category_id=1, keypoints=[40, 40, 2], num_keypoints=1)
     person.update(bbox=[10, 10, 60, 60], area=3600)
@@ -452,6 +488,38 @@ def write_good(where: Path) -> None:
     scalars = where / 'good_run/20260101/vis_data/scalars.json'
     scalars.parent.mkdir(parents=True)
     scalars.write_text('{"epoch": 1, "iter": 1, "step": 1, "loss": 2.0, "lr": 0.1}')
+
+
+def write_results(dump: Path, curve: Path, deviation: float = 4.0, count: int = 30) -> None:
+    """Write what a test run leaves: predictions of random people, and their curve.
+
+    Args:
+        dump: file of the predictions.
+        curve: file of the curve.
+        deviation: of the predictions, in pixels. Defaults to 4.
+        count: of persons. Defaults to 30.
+    """
+    rng = np.random.default_rng(0)
+    samples = []
+    for _ in range(count):
+        truth = rng.uniform(0, 90, (1, 16, 2))
+        pred = truth + rng.normal(0, deviation, truth.shape)
+        pred[:, ::5] = truth[:, [5, 0, 15, 10]]  # of which some are the other side's
+        samples.append(
+            dict(
+                pred_instances=dict(keypoints=pred, keypoint_scores=np.ones((1, 16))),
+                gt_instances=dict(
+                    keypoints=truth,
+                    keypoints_visible=np.ones((1, 16), int),
+                    head_size=np.array([[10.0]]),
+                ),
+                gt_instance_labels=dict(keypoint_weights=torch.ones(1, 16)),
+            )
+        )
+    mmengine.dump(samples, dump)
+    metric = PCKhAUC(curve_file=str(curve))
+    metric.process(None, samples)
+    metric.evaluate(count)
 
 
 MSR = """

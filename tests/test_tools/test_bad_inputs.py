@@ -20,12 +20,18 @@ import mspose_command
 from mspose_plugin.cli import running
 
 TOOLS = {
-    'draw_grid.py': '{model} {checkpoint} --out {picture} --num {count} --columns {count} '
-    '--size {size} --seed {seed} --device {device}',
+    'mspose draw predictions': '{model} {checkpoint} --out {picture} --num {count} '
+    '--columns {count} --size {size} --seed {seed} --device {device}',
     'count_peaks.py': '{model} {checkpoint} --out {json} --batch-size {count} --seed {seed} '
     '--strong {fraction} --distance {count} --device {device}',
-    'browse_masking.py': '{config} --out {picture} --num {count} --columns {count} --size {size} '
-    '--seed {seed}',
+    'mspose draw masking': '{config} --out {picture} --num {count} --columns {count} '
+    '--size {size} --seed {seed}',
+    'mspose draw heatmaps': '{image} --model {named} --weights {checkpoint} --out {picture} '
+    '--device {device}',
+    'mspose draw regression': '{image} --model {named} --weights {checkpoint} --out {picture} '
+    '--num {count}',
+    'mspose draw pck': '{curve} --out {picture}',
+    'mspose analyze': '{dump} --out {picture} --json {json}',
     'complexity.py': '{model} --out {json}',
     'benchmark.py parts': '{model} --out {json} --repeats {count} --batch {count} '
     '--device {device}',
@@ -101,11 +107,32 @@ OTHERS = [
         '--layout mpii --out {folder} --train 0 --val 0',
         'expected at least one image',
     ),
-    ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 99', 'test set has 4'),
-    ('draw_grid.py', '{model} {checkpoint} --out {picture} --num 90000', 'lower --num'),
-    ('draw_grid.py', '{model} {checkpoint}', '--out'),
-    ('draw_grid.py', '{model} {checkpoint} --out {picture} --size', 'expected one argument'),
-    ('draw_grid.py', '{model} {checkpoint} --out {picture} --wrong', 'unrecognized'),
+    ('mspose draw predictions', '{model} {checkpoint} --out {picture} --num 99', 'test set has 4'),
+    ('mspose draw predictions', '{model} {checkpoint} --out {picture} --num 90000', 'lower --num'),
+    ('mspose draw predictions', '{model} {checkpoint}', '--out'),
+    (
+        'mspose draw predictions',
+        '{model} {checkpoint} --out {picture} --size',
+        'expected one argument',
+    ),
+    ('mspose draw predictions', '{model} {checkpoint} --out {picture} --wrong', 'unrecognized'),
+    ('mspose draw', '', 'KIND'),
+    ('mspose draw', 'portraits', "'portraits'"),
+    ('mspose draw', 'skeleton lsp --out {picture}', "'lsp'"),
+    ('mspose draw', 'pck a.json a.json --out {picture}', 'a.json'),
+    ('mspose draw', 'pck {curve} {curve} --out {picture}', 'a second result called good'),
+    (
+        'mspose draw heatmaps',
+        '{image} --model {named} --weights {checkpoint} --out {picture} --joint tail',
+        "'tail'",
+    ),
+    (
+        'mspose draw heatmaps',
+        '{image} --model {named} --weights {checkpoint} --out {picture} --box 9 9 3 3',
+        'x1 < x2',
+    ),
+    ('mspose analyze', 'a.txt --out {picture}', 'expected .pkl, .h5 or .json'),
+    ('mspose analyze', '{curve} --out {picture}', '--truth'),
     ('count_peaks.py', '{model} {checkpoint} --cfg-options model.head.type=MSSHead', 'MSSHead'),
     ('complexity.py', '{model} --input-size 5 5', '5x5'),
     ('complexity.py', '{model} --input-size 64 99999999', '99999999'),

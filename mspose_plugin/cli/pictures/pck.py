@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.drawing.style import COLOURS, LINES, figure, save
 from mspose_plugin.cli.output import track
+from mspose_plugin.cli.pictures.style import COLOURS, LINES, figure, save
 from mspose_plugin.evaluation.metrics import FlicPCK, PCKhAUC, PckMetric
 from mspose_plugin.evaluation.pck import FLIC_GROUPS, MPII_GROUPS, PckCurve
 from mspose_plugin.evaluation.result_files import PckPredictions, read_predictions
 from mspose_plugin.utils.checks import check, check_numbers
+from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import read_json
 from mspose_plugin.utils.picture_grid import ENDINGS
 
@@ -70,7 +71,7 @@ def read_curve(
     if path.endswith('.json'):
         return _from_curve_file(path)
     read = read_predictions(path, truth, headboxes)
-    assert isinstance(read, PckPredictions)
+    assert isinstance(read, PckPredictions)  # no .json
     return read.metric, read.curve()
 
 
@@ -85,14 +86,13 @@ def _from_curve_file(path: str) -> tuple[PckMetric, PckCurve]:
             labelled = check_numbers(
                 f'{path}: labelled', [content['labelled'][j] for j in metric.joints], (None,)
             )
-            percent = [[np.nan if v is None else v for v in content['joints'][j]]
-                       for j in metric.joints]  # fmt: skip
+            values = [content['joints'][joint] for joint in metric.joints]
+            filled = [[np.nan if v is None else v for v in joint] for joint in values]
             shape = (len(labelled), len(thresholds))
-            percent = check_numbers(f'{path}: joints', percent, shape, finite=False)
+            percent = check_numbers(f'{path}: joints', filled, shape, finite=False)
             hits = np.nan_to_num(percent.T * labelled / 100)
             return metric, PckCurve(thresholds, hits.round(), labelled)
-    check(False, f'{path}: {expected}')
-    raise AssertionError
+    raise InputError(f'{path}: {expected}')
 
 
 def picture(curves: Mapping[str, PckCurve], metric: PckMetric) -> Any:

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from mspose_plugin.apis.heatmaps import PersonHeatmaps
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.drawing.style import figure, save, words
+from mspose_plugin.cli.pictures.style import figure, save, words
 from mspose_plugin.utils.checks import check, check_choice
 from mspose_plugin.utils.picture_grid import ENDINGS
 

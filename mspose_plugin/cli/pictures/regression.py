@@ -12,8 +12,8 @@ import argparse
 import numpy as np
 
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.drawing.heatmaps import CELL, add_person, before_and_after, predicted, show
-from mspose_plugin.cli.drawing.style import figure, save, words
+from mspose_plugin.cli.pictures.heatmaps import CELL, add_person, before_and_after, predicted, show
+from mspose_plugin.cli.pictures.style import figure, save, words
 from mspose_plugin.utils.checks import check_choice
 
 
@@ -35,6 +35,8 @@ def draw(args: argparse.Namespace) -> None:
     change = np.abs(after - before).max(axis=(1, 2))
     most = [found.names[k] for k in np.argsort(-change, kind='stable')[: args.num]]
     chosen = args.joint or most
+    # shades that show small changes, but no noise as if it were one
+    limit = max(0.2, float(change[[found.names.index(name) for name in chosen]].max()))
     made = figure(CELL * 4 + 30, (CELL + 20) * len(chosen) + 20)
     axes = made.subplots(len(chosen), 4, squeeze=False)
     height, width = found.image.shape[:2]
@@ -50,7 +52,7 @@ def draw(args: argparse.Namespace) -> None:
             zoom = np.array([width / heatmap.shape[1], height / heatmap.shape[0]])
             place = (np.array([x, y]) + 0.5) * zoom - 0.5
             show(cell, found.image, heatmap, f'{title}, peak {heatmap.max():.2f}', place)
-        difference = row[3].imshow(after[k] - before[k], cmap='PuOr', vmin=-1, vmax=1)
+        difference = row[3].imshow(after[k] - before[k], cmap='PuOr', vmin=-limit, vmax=limit)
         row[3].set(xticks=[], yticks=[])
         row[3].set_title('after - before', fontsize=10)
     made.colorbar(difference, ax=axes[:, 3], shrink=0.6)

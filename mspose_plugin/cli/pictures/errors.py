@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from mspose_plugin.cli.drawing.style import figure, kind_of, save, words
+from mspose_plugin.cli.pictures.style import figure, kind_of, save, words
 from mspose_plugin.evaluation.error_summary import cost, headlines
 from mspose_plugin.evaluation.pose_errors import KINDS
 
@@ -103,7 +103,6 @@ def _costs(axes: Axes, summary: Mapping[str, Any]) -> None:
         axes.bar_label(drawn, [f' +{gain:.1f} {name}' for gain in gains], fontsize=8)
     axes.set_yticks(np.arange(len(kinds)) + 0.4 - height / 2, kinds)
     axes.invert_yaxis()
-    axes.set(xlabel='points gained', title='If these errors were corrected')
+    now = [f'{name} is {summary["metrics"][name]:.1f}' for name in names]
+    axes.set(xlabel='\n'.join(['points gained', '', *now]), title='If these errors were corrected')
     axes.margins(x=0.4)
-    now = '\n'.join(f'{name} is {summary["metrics"][name]:.1f}' for name in names)
-    axes.text(0.98, 0.02, now, transform=axes.transAxes, ha='right', va='bottom')

@@ -46,7 +46,7 @@ def draw(args: argparse.Namespace) -> None:
         )
     )
     visualizer.set_dataset_meta(dataset.metainfo)
-    chosen = np.random.default_rng(args.seed).permutation(persons)[: args.num]
+    chosen = np.random.default_rng(args.seed).permutation(persons)[: args.num].tolist()
     cells = []
     for samples in predict(model, dataset, chosen, BATCH):
         check(

@@ -115,7 +115,8 @@ def draw_person(results: dict, masking: dict, visualizer: Any, size: int) -> np.
         keypoints=(results['transformed_keypoints'] + 0.5) * zoom - 0.5,
         keypoints_visible=results['keypoints_visible'],
     )
-    cells, images = [], []
+    cells: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     for kind, (occlusion, duplicate) in KINDS.items():
         step = TRANSFORMS.build(
             {**masking, 'occlusion_prob': occlusion, 'duplicate_prob': duplicate}

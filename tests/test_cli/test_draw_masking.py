@@ -6,14 +6,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mspose_plugin.cli import running
-from tools import browse_masking
+import mspose_command
 
 
 @pytest.fixture
 def browse():
-    """Return a function that runs the tool with command-line arguments."""
-    return lambda *args: running.run(browse_masking, [*map(str, args)])
+    """Return a function that runs the command with arguments."""
+    return lambda *args: mspose_command.main(['draw', 'masking', *map(str, args)])
 
 
 @pytest.fixture
