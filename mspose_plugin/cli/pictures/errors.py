@@ -25,9 +25,9 @@ def draw(summary: Mapping[str, Any], path: str) -> None:
         path: of the picture.
     """
     joints = len(summary['joints'])
-    made = figure(900 + 42 * joints, 260 + 26 * joints)
+    made = figure(880 + 40 * joints, 260 + 26 * joints)
     bars, matrix, costs = made.subplots(
-        1, 3, width_ratios=(430, 240 + 42 * joints, 300), squeeze=True
+        1, 3, width_ratios=(430, 240 + 40 * joints, 290), squeeze=True
     )
     _bars(bars, summary)
     _matrix(matrix, summary['taken_for'])

@@ -42,7 +42,7 @@ def save(made: Figure, path: str) -> None:
     buffer = io.BytesIO()
     ending = path.rsplit('.', 1)[-1].lower()
     # a JPEG with readable letters; a PNG as small as it goes
-    how = dict(optimize=True) if ending == 'png' else dict(quality=88, optimize=True)
+    how = dict(optimize=True) if ending == 'png' else dict(quality=80, optimize=True)
     made.savefig(buffer, format=ending, pil_kwargs=how)
     write_file(path, buffer.getvalue())
 
