@@ -193,7 +193,7 @@ def test_commands_within_a_sentence_exist(page):
         'mspose train CONFIG --worck-dir a',
         'mspose train msspose_hourglas8_mpii',
         'mspose export CONFIG CHECKPOINT --out a.onnx --precision fp8',
-        'tools/draw_grid.py CONFIG CHECKPOINT --num many --out a.jpg',
+        'tools/count_peaks.py CONFIG CHECKPOINT --distance far',
         'make dema',
         'pip install "mspose-plugin[nothing]"',
         'tools/dist_train.sh CONFIG',
