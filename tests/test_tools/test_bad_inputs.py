@@ -131,6 +131,11 @@ OTHERS = [
         '{image} --model {named} --weights {checkpoint} --out {picture} --box 9 9 3 3',
         'x1 < x2',
     ),
+    (
+        'mspose draw heatmaps',
+        '{image} --model {named} --weights {checkpoint} --out {picture} --box 0 0 inf 9',
+        "'inf'",
+    ),
     ('mspose analyze', 'a.txt --out {picture}', 'expected .pkl, .h5 or .json'),
     ('mspose analyze', '{curve} --out {picture}', '--truth'),
     ('count_peaks.py', '{model} {checkpoint} --cfg-options model.head.type=MSSHead', 'MSSHead'),

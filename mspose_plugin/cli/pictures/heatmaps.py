@@ -44,7 +44,7 @@ def add_person(parser: argparse.ArgumentParser) -> None:
     add(
         '--box',
         nargs=4,
-        type=float,
+        type=arguments.number(-1e6, 1e6),
         metavar=('X1', 'Y1', 'X2', 'Y2'),
         help='the person in pixels (default: the whole image)',
     )

@@ -54,7 +54,7 @@ def draw(args: argparse.Namespace) -> None:
     visualizer = VISUALIZERS.build(
         dict(
             type='PoseLocalVisualizer',
-            name='browse_masking',
+            name='masking',
             line_width=1,
             radius=max(args.size // 110, 1),
         )
