@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+TOUR = ROOT / 'docs/tour.md'
 BLOCK = re.compile(
     r'((?:<!--| *#) figures:(\w+)(?: -->)?\n).*?((?:<!-- end -->| *# end))', re.DOTALL
 )
@@ -252,19 +253,52 @@ def zoo(**reports: dict) -> str:
     return ''.join(parts)
 
 
+def models() -> str:
+    """Every entry of the metafiles: what ``mspose models`` lists, with the figures' labels."""
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    parts = []
+    for metafile in (yaml.safe_load((ROOT / name).read_text()) for name in index['Import']):
+        for entry in metafile['Models']:
+            figures = [
+                f'{result["Dataset"]}: '
+                + ', '.join(f'{name} {value}' for name, value in result['Metrics'].items())
+                for result in entry.get('Results', ())
+            ]
+            weights = entry.get('Weights', '')
+            if '://' in weights:
+                weights = f'[published]({weights})'
+            parts.append(
+                [
+                    f'[`{entry["Name"]}`](../{entry["Config"]})'
+                    + (f' or `{entry["Alias"]}`' if 'Alias' in entry else ''),
+                    entry['Metadata']['Training Data'],
+                    '; '.join(figures),
+                    weights,
+                ]
+            )
+    return table(['name', 'trained on', 'figures', 'weights'], parts)
+
+
 RENDER: dict[str, Callable[..., str]] = {
-    **{f.__name__: f for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo, zoo_total)},
+    **{
+        f.__name__: f
+        for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo, zoo_total, models)
+    },
     **{f.__name__: f for f in (photographs, photographs_metafile)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
-FOLDERS = dict(zoo_total='zoo', photographs_metafile='photographs')
-"""Folders of another name."""
+FOLDERS: dict[str, str | None] = dict(
+    zoo_total='zoo', photographs_metafile='photographs', models=None
+)
+"""Folders of another name; None for what is made from the metafiles."""
 
 
 def fill(match: re.Match) -> str:
     """Make a block anew."""
     folder = FOLDERS.get(match[2], match[2])
+    if folder is None:
+        return match[1] + RENDER[match[2]]() + match[3]
     files = (ROOT / 'results' / folder).glob('*.json')
     results = {path.stem: json.loads(path.read_text()) for path in files}
     if not results:
@@ -272,15 +306,34 @@ def fill(match: re.Match) -> str:
     return match[1] + RENDER[match[2]](**results) + match[3]
 
 
+def notebook(text: str) -> str:
+    """Return a page as a notebook: its Python blocks and commands are cells."""
+    cells = []
+    for part in re.split(r'^(```(?:bash|python)\n.*?^```\n)', text, flags=re.DOTALL | re.MULTILINE):
+        code = re.fullmatch(r'```(\w+)\n(.*)```\n', part, re.DOTALL)
+        source = code[2] if code else part
+        if code and code[1] == 'bash':
+            source = re.sub(r'^(?=\S)', '!', source, flags=re.MULTILINE)
+        if source.strip():
+            cell = dict(cell_type='code', execution_count=None, outputs=[]) if code else {}
+            lines = source.strip().splitlines(keepends=True)
+            cells.append({'cell_type': 'markdown', 'metadata': {}, 'source': lines, **cell})
+    kernel = dict(display_name='Python 3', language='python', name='python3')
+    content = dict(cells=cells, metadata=dict(kernelspec=kernel), nbformat=4, nbformat_minor=4)
+    return json.dumps(content, indent=1, ensure_ascii=False) + '\n'
+
+
 def main() -> None:
-    """Rewrite the documents' blocks, or compare them."""
+    """Rewrite the documents' blocks and the tour's notebook, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='exit status 1 if out of date')
     check = parser.parse_args().check
     metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))
-    for path in (ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md')), *metafiles):
-        text = path.read_text()
-        new = BLOCK.sub(fill, text)
+    documents = (ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md')), *metafiles)
+    made = {path: BLOCK.sub(fill, path.read_text()) for path in documents}
+    made[TOUR.with_suffix('.ipynb')] = notebook(made[TOUR])
+    for path, new in made.items():
+        text = path.read_text() if path.exists() else ''
         if check and new != text:
             sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
         if not check:
