@@ -141,9 +141,9 @@ def accept(words):
         count = 1 + (command == 'test')  # CONFIG and, for a test, CHECKPOINT
         first = 3 if launcher == 'slurm' else 1  # after PARTITION and JOB_NAME
         files, rest = words[first : first + count], words[first + count :]
-        assert rest and len(files) == count, line
+        assert len(files) == count, line
         if launcher == 'dist':
-            assert rest[0].isdecimal(), line
+            assert rest and rest[0].isdecimal(), line
             rest = rest[1:]
         elif command == 'train':
             rest = ['--work-dir', *rest]
@@ -152,7 +152,7 @@ def accept(words):
         targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
         assert [w for w in words[1:] if '=' not in w and w not in targets] == [], line
     elif name == 'pip':
-        assert words[1] == 'install', line
+        assert words[1] in ('install', 'uninstall'), line
         project = (ROOT / 'pyproject.toml').read_text()
         extras = re.findall(r'^(\w+) = \[', project.partition('[project.optional')[2], re.M)
         for word in words[2:]:
