@@ -31,6 +31,7 @@ RUN_BY = {
     'docs/tour.md': 'tests/test_tools/test_tour.py',
     'docs/export.md': 'tests/test_export/test_document.py',
     'docs/own-data.md': 'tests/test_tools/test_own_data.py',
+    'docs/pictures.md': 'tests/test_cli/test_draw.py',
     'docs/video.md': 'tests/test_cli/test_predict.py',
     'docs/web.md': 'tests/test_web/test_document.py',
 }
