@@ -114,16 +114,20 @@ def _make_chunk(recipe: Recipe, root: str, task: tuple[str, range]) -> list[dict
 
 
 def _run(work: Callable, tasks: list, workers: int) -> Iterator[list[dict[str, Any]]]:
-    if workers <= 1:
-        cv2.setNumThreads(1)
-        yield from map(work, tasks)
-        return
-    # unlike multiprocessing.Pool, it does not wait for ever for a process that was killed
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        try:
-            yield from pool.map(work, tasks)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # a forked process waits for ever for the threads that OpenCV had here
+    try:
+        if workers <= 1:
+            yield from map(work, tasks)
+            return
+        # unlike multiprocessing.Pool, it does not wait for ever for a process that was killed
+        with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+            try:
+                yield from pool.map(work, tasks)
+            finally:
+                pool.shutdown(cancel_futures=True)
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def check_replaceable(out: Path, overwrite: bool) -> None:

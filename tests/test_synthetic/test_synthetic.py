@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -199,6 +200,22 @@ def test_detections_are_imperfect():
 
 def _die(task):
     os._exit(3)
+
+
+def _blurred(task):
+    return cv2.GaussianBlur(np.full((600, 600, 3), task, np.uint8), (0, 0), 3)[0, 0, 0]
+
+
+def test_processes_start_after_opencv_has_used_threads():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    try:
+        _blurred(1)  # starts OpenCV's threads, which a forked process has not got
+        time.sleep(0.3)  # until they sleep
+        assert list(_run(_blurred, [1, 2, 3], workers=2)) == [1, 2, 3]
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_a_killed_process_is_an_error():
