@@ -31,6 +31,7 @@ COMMANDS = {
     'publish': 'make a checkpoint small and safe to hand on',
     'synthesize': 'make a data set of synthetic people',
     'check-data': 'show, repair and draw own annotations, and begin a config with them',
+    'ablate': 'train and test variants of a config with several seeds, and compare',
     'curves': 'draw the curves of a training',
     'check-env': 'say what is installed, what was adapted and what to do',
 }

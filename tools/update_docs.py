@@ -87,7 +87,7 @@ def complexity(**tables: list[dict]) -> str:
 
 
 def mlpe_small(**runs: dict) -> str:
-    """What ``tools/sweep.py tools/plans/mlpe_small.py`` writes, ``VARIANT_SEED.json``."""
+    """What ``mspose ablate tools/plans/mlpe_small.py`` writes, ``VARIANT_SEED.json``."""
     variants = _by_variant(runs)
     seeds = sorted({run['seed'] for run in runs.values()})
     rows = [
@@ -148,7 +148,7 @@ def peaks(counts: dict) -> str:
 
 
 def recipes(**runs: dict) -> str:
-    """What ``tools/sweep.py`` writes, ``VARIANT_SEED.json``."""
+    """What ``mspose ablate`` writes, ``VARIANT_SEED.json``."""
     rows = []
     for of in sorted(_by_variant(runs).values(), key=lambda of: -(_mean(of, 'PCKh') or 0)):
         given = of[0]['cfg_options']
@@ -294,6 +294,23 @@ FOLDERS: dict[str, str | None] = dict(
 """Folders of another name; None for what is made from the metafiles."""
 
 
+ABLATIONS = (
+    *('ablation_msspose', 'alpha', 'groups', 'masking', 'loss_variants', 'msr_input', 'testing'),
+    'mlpe',
+)
+"""Blocks that ``mspose ablate tools/plans/NAME.py --report`` makes."""
+
+
+def ablation(name: str) -> str:
+    """The tables of a plan, from its results."""
+    from mspose_plugin.ablation.plan import read_plan
+    from mspose_plugin.ablation.report import markdown, read_report
+
+    return markdown(
+        read_report(read_plan(str(ROOT / f'tools/plans/{name}.py')), ROOT / 'results' / name)
+    )
+
+
 def fill(match: re.Match) -> str:
     """Make a block anew."""
     folder = FOLDERS.get(match[2], match[2])
@@ -303,6 +320,9 @@ def fill(match: re.Match) -> str:
     results = {path.stem: json.loads(path.read_text()) for path in files}
     if not results:
         sys.exit(f'results/{folder}: no result files for the block {match[2]}')
+    if match[2] in ABLATIONS:
+        return match[1] + ablation(match[2]) + match[3]
+    results.pop('persons', None)  # of an ablation
     return match[1] + RENDER[match[2]](**results) + match[3]
 
 
@@ -329,7 +349,7 @@ def main() -> None:
     parser.add_argument('--check', action='store_true', help='exit status 1 if out of date')
     check = parser.parse_args().check
     metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))
-    documents = (ROOT / 'README.md', *sorted(ROOT.glob('docs/*.md')), *metafiles)
+    documents = (ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md')), *metafiles)
     made = {path: BLOCK.sub(fill, path.read_text()) for path in documents}
     made[TOUR.with_suffix('.ipynb')] = notebook(made[TOUR])
     for path, new in made.items():

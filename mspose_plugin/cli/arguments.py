@@ -112,7 +112,7 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=_KeyValues,
+        action=KeyValues,
         default={},
         metavar='KEY=VALUE',
         help='change config entries, e.g. '
@@ -218,7 +218,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     add('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
-class _KeyValues(DictAction):
+class KeyValues(DictAction):
     """mmengine's KEY=VALUE arguments, with spaces kept and usage errors in one line."""
 
     def __call__(
@@ -228,6 +228,7 @@ class _KeyValues(DictAction):
         values: Any,
         option_string: str | None = None,
     ) -> None:
+        """Refuse what is not KEY=VALUE, and merge the rest."""
         for value in values:
             key, equals, _ = value.partition('=')
             if not (equals and all(key.split('.'))):

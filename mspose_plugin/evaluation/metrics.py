@@ -9,7 +9,7 @@ Predictions and ground truth are compared in the coordinates they come in: combi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,9 @@ class PckMetric(BaseMetric):
         curve_file: JSON file for the curve of every joint (``thresholds`` ``[T]``, ``joints`` name
             -> ``[T]`` percent, ``labelled`` name -> count, ``metrics``); None writes none.
             Default: None.
+        persons_file: JSON file for every person's result: ``joints``, ``scored`` and ``groups`` as
+            below, ``ids`` ``[N]`` of the annotations, ``labelled`` and ``hits`` (labelled, within
+            ``thr``), each ``[N, K]`` bits, see :func:`pack_bits`; None writes none. Default: None.
         collect_device: ``'cpu'`` or ``'gpu'``, where results of several processes are collected.
             Default: ``'cpu'``.
         prefix: put before every key, with a slash; None for bare keys. Default: None.
@@ -45,11 +48,13 @@ class PckMetric(BaseMetric):
     upper: float  # the end of the curve
     headline: str  # key of the metric that stands for the others
     scored: Sequence[int]  # the joints that it counts
+    groups: Mapping[str, Sequence[int]]  # the joints of a table's column
 
     def __init__(
         self,
         thr: float | None = None,
         curve_file: str | None = None,
+        persons_file: str | None = None,
         collect_device: str = 'cpu',
         prefix: str | None = None,
         collect_dir: str | None = None,
@@ -58,7 +63,7 @@ class PckMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         self.thr = self.upper if thr is None else float(thr)
         check_positive(f'{type(self).__name__}: thr', self.thr)
-        self.curve_file = curve_file
+        self.curve_file, self.persons_file = curve_file, persons_file
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return ``[n]`` lengths in pixels, NaN for a person to leave out."""
@@ -97,6 +102,7 @@ class PckMetric(BaseMetric):
                     gt=true[..., :2],
                     visible=visible,
                     norm=self.normalizer(gt, true, visible),
+                    ids=np.full(len(true), sample.get('id', -1)),
                 )
             )
 
@@ -115,6 +121,7 @@ class PckMetric(BaseMetric):
         name, logger = type(self).__name__, MMLogger.get_current_instance()
         check(results, f'{name}: there is no person to evaluate; is the test set empty?')
         data = {key: np.concatenate([r[key] for r in results]) for key in results[0]}
+        ids = data.pop('ids')
         nobody = f'{name}: none of the {len(data["visible"])} persons has'
         check(data['visible'].any(), f'{nobody} a labelled joint; check ann_file')
         known = ~np.isnan(data['norm'])
@@ -126,7 +133,7 @@ class PckMetric(BaseMetric):
                 (~known).sum(),
                 len(known),
             )
-            data = {key: value[known] for key, value in data.items()}
+            data, ids = {key: value[known] for key, value in data.items()}, ids[known]
         distances = pck.normalized_distances(**data)
         curve = pck.pck_curve(distances, pck.threshold_grid(self.upper, (0.1, self.thr)))
         metrics = self.summarize(curve)
@@ -140,7 +147,20 @@ class PckMetric(BaseMetric):
         )
         if self.curve_file:
             write_json(self.curve_file, self.curve_content(curve, metrics))
+        if self.persons_file:
+            write_json(self.persons_file, self.persons_content(distances, ids))
         return metrics
+
+    def persons_content(self, distances: np.ndarray, ids: np.ndarray) -> dict[str, Any]:
+        """Return what ``persons_file`` says of distances ``[N, K]``, NaN where not labelled."""
+        return dict(
+            joints=list(self.joints),
+            scored=list(self.scored),
+            groups={name: list(joints) for name, joints in self.groups.items()},
+            ids=ids.tolist(),
+            labelled=pack_bits(~np.isnan(distances)),
+            hits=pack_bits(distances <= self.thr),
+        )
 
     def table(self, curve: pck.PckCurve, metrics: dict[str, float]) -> str:
         """Return the metrics and each joint's PCK and count as two plain text tables."""
@@ -178,13 +198,14 @@ class PCKhAUC(PckMetric):
     Args:
         thr: threshold in head sizes. Default: 0.5.
         curve_file: as for :class:`PckMetric`. Default: None.
+        persons_file: as for :class:`PckMetric`. Default: None.
         collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
         prefix: as for :class:`PckMetric`. Default: None.
         collect_dir: as for :class:`PckMetric`. Default: None.
     """
 
     title, joints, upper = 'PCKh', pck.MPII_JOINTS, 0.5
-    headline, scored = 'PCKh', pck.MPII_SCORED
+    headline, scored, groups = 'PCKh', pck.MPII_SCORED, pck.MPII_GROUPS
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the head sizes that the dataset read from its head-box file."""
@@ -213,13 +234,14 @@ class FlicPCK(PckMetric):
     Args:
         thr: threshold in torso lengths. Default: 0.2.
         curve_file: as for :class:`PckMetric`. Default: None.
+        persons_file: as for :class:`PckMetric`. Default: None.
         collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
         prefix: as for :class:`PckMetric`. Default: None.
         collect_dir: as for :class:`PckMetric`. Default: None.
     """
 
     title, joints, upper = 'FLIC PCK', pck.FLIC_JOINTS, 0.2
-    headline, scored = 'PCK', range(len(pck.FLIC_JOINTS))
+    headline, scored, groups = 'PCK', range(len(pck.FLIC_JOINTS)), pck.FLIC_GROUPS
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the true torso lengths, NaN where an end is not labelled."""
@@ -244,6 +266,7 @@ class BoxPCK(PckMetric):
     Args:
         thr: threshold in lengths of the box. Default: 0.1.
         curve_file: as for :class:`PckMetric`. Default: None.
+        persons_file: as for :class:`PckMetric`. Default: None.
         collect_device: as for :class:`PckMetric`. Default: ``'cpu'``.
         prefix: as for :class:`PckMetric`. Default: None.
         collect_dir: as for :class:`PckMetric`. Default: None.
@@ -266,6 +289,11 @@ class BoxPCK(PckMetric):
         names = meta['keypoint_id2name']
         self.joints = tuple(names[k] for k in range(len(names)))
         self.scored = range(len(names))
+        groups: dict[str, list[int]] = {}
+        for k, joint in enumerate(self.joints):
+            name = joint.removeprefix('left_').removeprefix('right_')
+            groups.setdefault(name.capitalize(), []).append(k)
+        self.groups = groups
 
     def normalizer(self, gt: Any, keypoints: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """Return the longer sides of the boxes, NaN for a box without size."""
@@ -287,6 +315,17 @@ class BoxPCK(PckMetric):
 def cell(value: float) -> str:
     """Return a percentage as tables show it; a dash for NaN."""
     return '-' if np.isnan(value) else f'{value:.2f}'
+
+
+def pack_bits(bits: np.ndarray) -> str:
+    """Return booleans of any shape as hexadecimal digits, the first one highest."""
+    return np.packbits(bits).tobytes().hex()
+
+
+def unpack_bits(text: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return the booleans of :func:`pack_bits`, whose shape has to be known."""
+    packed = np.frombuffer(bytes.fromhex(text), np.uint8)
+    return np.unpackbits(packed, count=int(np.prod(shape))).astype(bool).reshape(shape)
 
 
 def none_if_nan(value: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,11 @@ class MpiiWriter(AnnotationWriter):
     def annotate(
         self, scene: Scene, split: str, index: int, rng: np.random.Generator
     ) -> dict[str, Any]:
-        """Return joints, head box, centre and scale of the main person."""
+        """Return joints, head box, centre and scale of the main person.
+
+        Beside MPII's entries ``hidden`` ``[16]``, which joints something covers, and ``crowding``,
+        see :func:`crowding`.
+        """
         person = scene.people[0]
         inside = person.inside[self._order]
         joints = person.keypoints[self._order] + 1.0
@@ -79,6 +84,8 @@ class MpiiWriter(AnnotationWriter):
             'image': Path(self.image_file(split, index)).name,
             'scale': round(reach / 200.0, 6),
             'center': centre.round(2).tolist(),
+            'hidden': (inside & ~person.visible[self._order]).astype(int).tolist(),
+            'crowding': round(crowding(person, scene.people), 3),
             'head_box': head_box(joints[9], joints[8], person.head_length).tolist(),
         }
 
@@ -131,6 +138,24 @@ class MpiiWriter(AnnotationWriter):
             'single_person': cell_array([np.array([[1.0]])] * len(people)),
         }
         write_mat(path, {'RELEASE': release}, _MAT_HEADER)
+
+
+def crowding(person: Person, people: Sequence[Person]) -> float:
+    """Return how many joints of others lie in the box around a person's, per joint of its own.
+
+    That is a person's share of the crowd index of CrowdPose (Li et al., CVPR 2019).
+
+    Args:
+        person: one of the people.
+        people: all of an image.
+    """
+    own = person.keypoints[person.inside]
+    if not len(own):
+        return 0.0
+    others = [p.keypoints[p.inside] for p in people if p is not person]
+    points = np.concatenate([np.empty((0, 2)), *others])
+    covered = ((points >= own.min(axis=0)) & (points <= own.max(axis=0))).all(axis=1)
+    return float(covered.sum() / len(own))
 
 
 def head_box(top: np.ndarray, neck: np.ndarray, length: float) -> np.ndarray:

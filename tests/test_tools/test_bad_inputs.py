@@ -59,7 +59,7 @@ TOOLS = {
     'mspose predict': '{image} --model {named} --weights {checkpoint} --out {folder} '
     '--batch-size {count} --box-score {fraction} --min-score {fraction} --device {device}',
     'mspose export': '{named} {checkpoint} --out {script} --max-loss {fraction}',
-    'sweep.py': '{plan} --out {folder} --work-dir {folder} --seeds {seed}',
+    'mspose ablate': '{plan} --out {folder} --work-dir {folder} --seeds {seed} --workers {count}',
     'demo.py': '--train {count} --val {count} --seed {seed} --cfg-options {option}',
     'demo.py mlpe': '--train {count} --cfg-options {option}',
 }
@@ -94,6 +94,15 @@ OTHERS = [
     ('mspose', 'export {config} {checkpoint} --format onnx --int8 mpii', 'cannot have int8'),
     ('mspose', 'export {config} {checkpoint} --format openvino --int8 nowhere', 'no such folder'),
     ('mspose', 'export {config} {checkpoint} --format pt2 --boxes a.json', '--int8'),
+    ('mspose ablate', '{plan} --job 0', "'0'"),
+    ('mspose ablate', '{plan} --job 1', 'there are 0'),
+    ('mspose ablate', '{plan} --only a', '--only a'),
+    ('mspose ablate', '{plan} --plot a.png', 'goes with --report'),
+    ('mspose ablate', '{plan} --report', 'no results'),
+    ('mspose ablate', '{plan} --report --plot a.txt', 'ending in'),
+    ('mspose ablate', '{plan} --submit nowhere', "'nowhere'"),
+    ('mspose ablate', '{plan} --submit-options a=1', 'goes with --submit'),
+    ('mspose ablate', '{plan} --job 1 --workers 2', 'not allowed'),
     ('train.py', '', 'train.py --help'),
     ('train.py', 'nowhere.py', 'no such file'),
     ('train.py', '{config} --work-dir', 'expected one argument'),
@@ -281,7 +290,7 @@ def test_the_good_values_are_good(tool, good, tmp_path):
     assert done.status == 0, done.err
     written = {word for word in filled(line.split(), good) if word.partition('.')[0] == 'out'}
     found = {path.name for path in tmp_path.iterdir()} - {'out.txt', 'err.txt', 'work_dirs'}
-    assert found == written - ({'out'} if tool == 'sweep.py' else set())  # a plan of nothing
+    assert found == written - ({'out'} if tool == 'mspose ablate' else set())  # a plan of nothing
 
 
 @pytest.mark.parametrize('script', THIN)

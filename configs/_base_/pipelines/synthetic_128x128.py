@@ -19,10 +19,23 @@ augmentation = [
         scale_prob=1.),
 ]
 crop = dict(type='TopdownAffine', input_size=input_size)
+colours = dict(type='PhotometricDistortion', hue_delta=9)
+# black squares of about as many pixels in the mean as keypoint masking pastes
+cutout = dict(type='mmdet.CutOut', n_holes=(0, 3), cutout_shape=[(s, s) for s in (11, 14, 17, 20)])
 target = dict(type='GenerateTarget', encoder=codec)
 
 train_pipeline = [*_base_.pre_transform, *augmentation, crop, target, *_base_.last_transform]
 train_pipeline_masked = [
     *_base_.pre_transform, *augmentation, crop, _base_.masking, target, *_base_.last_transform
+]
+train_pipeline_cutout = [
+    *_base_.pre_transform, *augmentation, crop, cutout, target, *_base_.last_transform
+]
+train_pipeline_colours = [
+    *_base_.pre_transform, *augmentation, crop, colours, target, *_base_.last_transform
+]
+train_pipeline_masked_colours = [
+    *_base_.pre_transform, *augmentation, crop, _base_.masking, colours, target,
+    *_base_.last_transform
 ]
 val_pipeline = [*_base_.val_pre_transform, crop, *_base_.last_transform]

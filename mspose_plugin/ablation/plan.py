@@ -1,0 +1,174 @@
+"""Plans: training configs with ``variants``, the rows of an ablation, as data.
+
+A variant is a dict of config options (``--cfg-options`` as a dict), beside which it may have:
+
+- ``start_from``: another variant, from whose last weights of the same seed this one trains on.
+- ``weights_of``: another variant, whose last weights it tests with its options; no training.
+- ``against``: one or more variants that it is compared with. Default: the one above it.
+
+A plan may also have ``seeds``, and ``synthetic``, the data set that it needs: ``out``, the folder,
+and the arguments of :class:`~mspose_plugin.synthetic.dataset.Recipe`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from mmengine.config import Config
+
+from mspose_plugin.cli.configs import load_config, read_config
+from mspose_plugin.utils.checks import check
+
+SHARING = ('start_from', 'weights_of')
+SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A row of an ablation.
+
+    Args:
+        name: of the row.
+        options: what differs from the plan's config.
+        start_from: name of the variant that it goes on from; None for a training of its own.
+        weights_of: name of the variant whose weights it tests; None to train.
+        against: names of the variants that it is compared with.
+    """
+
+    name: str
+    options: dict[str, Any]
+    start_from: str | None = None
+    weights_of: str | None = None
+    against: tuple[str, ...] = ()
+
+    @property
+    def parent(self) -> str | None:
+        """The variant whose weights it needs, or None."""
+        return self.start_from or self.weights_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows of one seed that share weights, in the order in which they are made.
+
+    Jobs are independent of each other.
+    """
+
+    seed: int
+    variants: tuple[Variant, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a plan file says.
+
+    Args:
+        path: of the file.
+        variants: the rows, by name.
+        seeds: of every row.
+        synthetic: the data set that it needs; None where it comes from elsewhere.
+    """
+
+    path: str
+    variants: dict[str, Variant]
+    seeds: tuple[int, ...] = SEEDS
+    synthetic: dict[str, Any] | None = None
+
+    def jobs(self, seeds: Sequence[int] | None = None, only: Sequence[str] = ()) -> list[Job]:
+        """Return the jobs, all of a seed before the next one.
+
+        Args:
+            seeds: some seeds. Defaults to the plan's.
+            only: some variants; those whose weights they need come too. Defaults to all.
+
+        Raises:
+            InputError: there is no variant of a name.
+        """
+        known = ', '.join(self.variants)
+        for name in only:
+            check(name in self.variants, f'--only {name}: {self.path} has the variants {known}')
+        wanted = {name for one in only or self.variants for name in self._line(one)}
+        families: dict[str, list[Variant]] = {}
+        for name in sorted(wanted, key=lambda name: len(self._line(name))):
+            families.setdefault(self._line(name)[-1], []).append(self.variants[name])
+        roots = [name for name in self.variants if name in families]
+        chosen = self.seeds if seeds is None else seeds
+        return [Job(seed, tuple(families[root])) for seed in chosen for root in roots]
+
+    def config(self, variant: Variant, seed: int) -> Config:
+        """Return the config of a row, which is tested on its validation set."""
+        cfg = load_config(self.path, {**deepcopy(variant.options), 'randomness.seed': seed})
+        for key in ('variants', 'seeds', 'synthetic'):
+            cfg.pop(key, None)
+        for key in ('dataloader', 'evaluator'):
+            cfg[f'test_{key}'] = deepcopy(cfg[f'val_{key}'])
+        cfg.test_cfg = cfg.get('test_cfg') or {}
+        return cfg
+
+    def make_data(self, workers: int = 1) -> None:
+        """Render the synthetic people, unless they are there; other processes wait.
+
+        Raises:
+            InputError: the folder holds something else.
+        """
+        if self.synthetic is None:
+            return
+        from mspose_plugin.synthetic import Recipe, write_dataset
+
+        out = Path(self.synthetic['out'])
+        recipe = Recipe(**{key: value for key, value in self.synthetic.items() if key != 'out'})
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(out.parent / f'.{out.name}.lock'):
+            made = out / 'synthetic.json'
+            if not made.is_file():
+                write_dataset(recipe, out, workers)
+            manifest = json.loads(json.dumps(recipe.manifest()))
+            same = json.loads(made.read_text()) == manifest
+            check(same, f'{out}: holds other data than {self.path} asks for; remove it')
+
+    def _line(self, name: str) -> list[str]:
+        """A variant's name and those whose weights it needs, up to one that trains from scratch."""
+        line = [name]
+        while parent := self.variants[line[-1]].parent:
+            line.append(parent)
+            check(len(line) <= len(self.variants), f'plan {self.path}: {name} needs itself')
+        return line
+
+
+def read_plan(path: str) -> Plan:
+    """Read a plan file.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        InputError: there is no such file, or an entry is not as described.
+    """
+    cfg = read_config(path)
+    given = cfg.get('variants')
+    fits = isinstance(given, dict) and all(isinstance(v, dict) for v in given.values())
+    check(fits, f'plan {path}: has no variants; expected name -> config options')
+    variants: dict[str, Variant] = {}
+    above: tuple[str, ...] = ()
+    for name, entries in cfg._cfg_dict.to_dict()['variants'].items():
+        where = f'plan {path}: {name}'
+        shared = {key: entries.pop(key) for key in SHARING if key in entries}
+        check(len(shared) < 2, f'{where}: give start_from or weights_of, not both')
+        against = entries.pop('against', above)
+        against = (against,) if isinstance(against, str) else tuple(against)
+        for other in (*shared.values(), *against):
+            check(other in given and other != name, f'{where}: there is no other variant {other!r}')
+        variants[name] = Variant(name, entries, against=against, **shared)
+        above = (name,)
+    seeds = tuple(cfg.get('seeds') or SEEDS)
+    whole = all(isinstance(s, int) and s >= 0 for s in seeds)
+    check(whole, f'plan {path}: seeds={seeds}: expected whole numbers of 0 or more')
+    plan = Plan(path, variants, seeds, cfg.get('synthetic'))
+    plan.jobs()  # refuses rows that need themselves
+    return plan

@@ -1,0 +1,225 @@
+"""A plan of rows that share a stage, from its data to its report, as the command runs it."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import quick_command
+import tiny_run
+import torch
+
+import mspose_command
+from mspose_plugin.ablation import running
+from mspose_plugin.ablation.persons import parts_of
+from mspose_plugin.ablation.plan import read_plan
+from mspose_plugin.evaluation.metrics import unpack_bits
+from mspose_plugin.utils.errors import InputError
+
+PLAN = '''
+default_hooks = dict(checkpoint=dict(interval=1))
+seeds = (0, 1)
+synthetic = dict(out='data', layout='mpii', train=4, val=6, seed=5, size=(64, 64),
+                 difficulty='hard')
+variants = dict(
+    first={'train_cfg.max_epochs': 2},
+    plain={'weights_of': 'first', 'model.test_cfg.flip_test': False},
+    lower={'start_from': 'first', 'train_cfg.max_epochs': 1, 'against': ('first', 'plain'),
+           'optim_wrapper.optimizer.lr': 1e-7})
+'''
+
+
+def ablate(*words):
+    """Run the command in this process; its rows have processes of their own."""
+    mspose_command.main(['ablate', 'plan.py', *words])
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Return a folder with the plan, in which its jobs were stopped, resumed and finished."""
+    folder = tmp_path_factory.mktemp('ablate')
+    tiny_run.write_config(folder / 'plan.py', Path('data'), PLAN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(running, 'run_command', quick_command.quick)
+        (folder / 'kill').touch()
+        with pytest.raises(SystemExit) as stopped:
+            ablate('--job', '1')
+        assert stopped.value.code == 2 and not (folder / 'kill').exists()
+        assert not list((folder / 'results').glob('**/*.json'))
+        ablate('--job', '1')
+        ablate('--workers', '2')
+    return folder
+
+
+@pytest.fixture
+def inside(folder, monkeypatch):
+    """Go to that folder."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(running, 'run_command', quick_command.quick)
+    return folder
+
+
+def record(folder, name):
+    return json.loads((folder / f'results/plan/{name}.json').read_text())
+
+
+def state(folder, name, epoch):
+    path = folder / f'work_dirs/ablate/plan/{name}/epoch_{epoch}.pth'
+    return torch.load(path, weights_only=False)
+
+
+def test_a_killed_row_goes_on_and_ends_as_any_other(inside):
+    log = (inside / 'work_dirs/ablate/plan/first_0/ablate.log').read_text()
+    assert 'resumed epoch: 1' in log
+    assert 'resumed' not in (inside / 'work_dirs/ablate/plan/first_1/ablate.log').read_text()
+    assert record(inside, 'first_0')['steps'] == record(inside, 'first_1')['steps'] == 4
+
+
+def test_rows_start_from_the_shared_stage(inside):
+    for seed in (0, 1):
+        shared = state(inside, f'first_{seed}', 2)['state_dict']
+        low = state(inside, f'lower_{seed}', 1)['state_dict']
+        other = state(inside, f'first_{1 - seed}', 2)['state_dict']
+        name = next(key for key, value in shared.items() if value.dim() == 4)
+        assert torch.allclose(low[name], shared[name], atol=1e-5)
+        assert not torch.allclose(low[name], other[name], atol=1e-2)
+    assert record(inside, 'lower_0')['start_from'] == 'first'
+    assert record(inside, 'lower_0')['steps'] == 2
+    assert record(inside, 'plain_1')['steps'] == 0
+
+
+def test_nothing_is_run_twice(inside, monkeypatch):
+    before = {p: p.stat().st_mtime_ns for p in (inside / 'results/plan').iterdir()}
+    assert len(before) == 7  # three rows with two seeds, and the persons
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs again'))
+    ablate()
+    ablate('--submit', 'debug')
+    assert before == {p: p.stat().st_mtime_ns for p in (inside / 'results/plan').iterdir()}
+
+
+def test_a_record_says_how_it_was_made(inside):
+    found = record(inside, 'lower_1')
+    assert found['seed'] == 1 and found['cfg_options']['optim_wrapper.optimizer.lr'] == 1e-7
+    assert found['metrics'].keys() >= {'PCKh', 'AUC', 'Ankle'} and found['losses']
+    assert (
+        found['seconds'] > 0 and found['versions']['mmpose'] and found['torch'] and found['commit']
+    )
+
+
+def test_hits_are_those_of_the_metrics(inside):
+    persons = json.loads((inside / 'results/plan/persons.json').read_text())
+    parts = parts_of(persons)
+    everything = parts['all']['all']
+    assert everything.shape == (6, 16) and not everything[:, 6:8].any()
+    for name in ('first_0', 'lower_1', 'plain_0'):
+        found = record(inside, name)
+        hits = unpack_bits(found['hits'], everything.shape)
+        share = 100 * (hits & everything).sum() / everything.sum()
+        assert share == pytest.approx(found['metrics']['PCKh'])
+
+
+def test_the_parts_of_a_split_add_up(inside):
+    parts = parts_of(json.loads((inside / 'results/plan/persons.json').read_text()))
+    assert set(parts) == {'all', 'crowding', 'occlusion', 'scale'}
+    for split in parts.values():
+        assert (sum(mask.astype(int) for mask in split.values()) == parts['all']['all']).all()
+    assert parts['occlusion']['hidden'].any() and parts['occlusion']['visible'].any()
+    annotations = json.loads((inside / 'data/annotations/mpii_val.json').read_text())
+    crowded = [p['crowding'] >= 0.1 for p in annotations]
+    assert parts['crowding']['crowded'].any(axis=1).tolist() == crowded
+
+
+def test_report_and_plot(inside, capsys):
+    ablate('--report', '--plot', 'plot.png')
+    text = capsys.readouterr().out
+    assert text.count('\n| lower | ') == 4  # shares, parts, against first and plain
+    assert '| row | against | all | alone | crowded | visible | hidden | small |' in text
+    assert (inside / 'plot.png').stat().st_size > 5000
+
+
+def test_list_shows_what_is_done(inside, capsys):
+    (inside / 'results/plan/plain_1.json').rename(inside / 'kept.json')
+    ablate('--list')
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    rows = ['first,', 'plain,', 'lower']
+    assert lines == [['1', '0', *rows, '3', 'of', '3'], ['2', '1', *rows, '2', 'of', '3']]
+    ablate('--submit', 'debug', '--submit-options', 'timeout_min=5')
+    kept, again = json.loads((inside / 'kept.json').read_text()), record(inside, 'plain_1')
+    assert again['hits'] == kept['hits'] and again['metrics'] == kept['metrics']
+
+
+def test_refusals(inside, capsys):
+    def refused(*words):
+        with pytest.raises(SystemExit):
+            ablate(*words)
+        return capsys.readouterr().err
+
+    assert 'there are 2' in refused('--job', '3')
+    assert 'has the variants first' in refused('--only', 'nothing')
+    assert '--plot goes with --report' in refused('--plot', 'a.png')
+    text = (inside / 'plan.py').read_text()
+    (inside / 'plan.py').write_text(text.replace('1e-7', '1e-6'))
+    assert 'remove it to run the row again' in refused()
+    (inside / 'plan.py').write_text(text.replace('val=6', 'val=7'))
+    (inside / 'results/plan/plain_1.json').rename(inside / 'kept.json')
+    assert 'other data than' in refused()
+    (inside / 'kept.json').rename(inside / 'results/plan/plain_1.json')
+    (inside / 'plan.py').write_text(text)
+    assert 'no results' in refused('--report', '--out', 'elsewhere')
+
+
+def test_weights_that_are_gone_are_named(inside, tmp_path, capsys):
+    shutil.copytree(inside / 'results', tmp_path / 'results')
+    (tmp_path / 'results/plan/plain_0.json').unlink()
+    with pytest.raises(SystemExit):
+        ablate('--out', str(tmp_path / 'results/plan'), '--work-dir', str(tmp_path / 'none'))
+    assert 'holds no weights, which others need' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'variants, words',
+    [
+        ("dict(a={'start_from': 'b'})", "no other variant 'b'"),
+        ("dict(a={'start_from': 'b'}, b={'weights_of': 'a'})", 'needs itself'),
+        ("dict(a={}, b={'weights_of': 'a', 'start_from': 'a'})", 'not both'),
+        ("dict(a={}, b={'against': 'c'})", "no other variant 'c'"),
+    ],
+)
+def test_plans_that_cannot_be(variants, words, tmp_path):
+    (tmp_path / 'plan.py').write_text(f'variants = {variants}\n')
+    with pytest.raises(InputError, match=words):
+        read_plan(str(tmp_path / 'plan.py'))
+
+
+DOCUMENT = (tiny_run.REPOSITORY / 'docs/ablation.md').read_text()
+
+
+def test_commands_of_the_document(inside, monkeypatch, capsys):
+    """Each on the tiny plan; a job for a cluster is one of this process."""
+    blocks = re.findall(r'```bash\n(.*?)```', DOCUMENT, re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines()]
+    assert len(lines) == 6
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs again'))
+    for line in lines:
+        words = line.replace('tools/plans/ablation_msspose.py', 'PLAN').split()
+        assert words[:3] == ['mspose', 'ablate', 'PLAN']
+        words = ['1' if word == '3' else 'debug' if word == 'slurm' else word for word in words]
+        ablate(*words[3:])
+    assert (inside / 'ablation.png').is_file()
+
+
+def test_plan_of_the_document(tmp_path):
+    (text,) = re.findall(r'```python\n(.*?)```', DOCUMENT, re.DOTALL)
+    base = tiny_run.REPOSITORY / 'configs/demo/msspose_synthetic.py'
+    (tmp_path / 'plan.py').write_text(text.replace('msspose_synthetic.py', str(base)))
+    plan = read_plan(str(tmp_path / 'plan.py'))
+    assert [[v.name for v in job.variants] for job in plan.jobs([0])] == [
+        ['slow'],
+        ['fast', 'longer', 'no_mirror'],
+    ]
+    assert [v.against for v in plan.variants.values()] == [(), ('slow',), ('fast',), ('longer',)]
+    for name in re.findall(r'`(\w+)`', DOCUMENT.split('s `tools/plans/`:')[1].split('## Where')[0]):
+        assert (tiny_run.REPOSITORY / f'tools/plans/{name}.py').is_file()
+    assert plan.config(plan.variants['longer'], 2).train_cfg.max_epochs == 2
