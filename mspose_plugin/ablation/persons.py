@@ -33,11 +33,8 @@ def describe(persons_file: str, cfg: Config) -> dict[str, Any]:
     path = osp.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
     if not path.endswith('.json'):
         return content
-    annotations = read_json(path, 'annotation file', 'check ann_file')
-    kinds = (_mpii, list), (_coco, dict)
-    known: dict[int, dict] = next(
-        f(annotations) for f, kind in kinds if isinstance(annotations, kind)
-    )
+    annotations: Any = read_json(path, 'annotation file', 'check ann_file')
+    known = _coco(annotations) if isinstance(annotations, dict) else _mpii(annotations)
     found = [known[i] for i in content['ids']]
     for key in ('crowding', 'size'):
         if all(key in person for person in found):

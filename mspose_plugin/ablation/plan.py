@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 from mmengine.config import Config
 
-from mspose_plugin.cli.configs import load_config, read_config
+from mspose_plugin.cli.configs import load_config, read_config, require
 from mspose_plugin.utils.checks import check
 
 SHARING = ('start_from', 'weights_of')
@@ -95,7 +95,8 @@ class Plan:
             check(name in self.variants, f'--only {name}: {self.path} has the variants {known}')
         wanted = {name for one in only or self.variants for name in self._line(one)}
         families: dict[str, list[Variant]] = {}
-        for name in sorted(wanted, key=lambda name: len(self._line(name))):
+        ordered = [name for name in self.variants if name in wanted]
+        for name in sorted(ordered, key=lambda name: len(self._line(name))):
             families.setdefault(self._line(name)[-1], []).append(self.variants[name])
         roots = [name for name in self.variants if name in families]
         chosen = self.seeds if seeds is None else seeds
@@ -104,6 +105,7 @@ class Plan:
     def config(self, variant: Variant, seed: int) -> Config:
         """Return the config of a row, which is tested on its validation set."""
         cfg = load_config(self.path, {**deepcopy(variant.options), 'randomness.seed': seed})
+        require(cfg, 'val_dataloader', 'val_evaluator')
         for key in ('variants', 'seeds', 'synthetic'):
             cfg.pop(key, None)
         for key in ('dataloader', 'evaluator'):

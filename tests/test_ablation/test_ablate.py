@@ -1,6 +1,7 @@
 """A plan of rows that share a stage, from its data to its report, as the command runs it."""
 
 import json
+import pickle
 import re
 import shutil
 from pathlib import Path
@@ -148,6 +149,14 @@ def test_list_shows_what_is_done(inside, capsys):
     ablate('--submit', 'debug', '--submit-options', 'timeout_min=5')
     kept, again = json.loads((inside / 'kept.json').read_text()), record(inside, 'plain_1')
     assert again['hits'] == kept['hits'] and again['metrics'] == kept['metrics']
+
+
+def test_a_job_can_be_sent_elsewhere(inside):
+    plan = read_plan('plan.py')
+    runs = running.Runs(plan, Path('results/plan'), Path('work_dirs/ablate/plan'))
+    sent, job = pickle.loads(pickle.dumps((runs, plan.jobs()[1])))
+    assert job == plan.jobs()[1] and sent.plan.synthetic == plan.synthetic
+    assert not list(sent.run(job))  # all done
 
 
 def test_refusals(inside, capsys):

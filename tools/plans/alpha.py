@@ -9,9 +9,9 @@ def _alpha(value):
 variants = {
     '_delete_': True,
     'none': {},
-    '0.01': _alpha(0.01),
-    '0.03': _alpha(0.03),
-    '0.1': _alpha(0.1),
-    '0.3': _alpha(0.3),
+    '1e-2': _alpha(0.01),
+    '3e-2': _alpha(0.03),
+    '1e-1': _alpha(0.1),
+    '3e-1': _alpha(0.3),
     '1': _alpha(1.),
 }

@@ -33,7 +33,7 @@ variants = {
     'six_scales': _scales(0.8, 0.9, 1., 1.1, 1.2, 1.3),
     'shifts_2': _conditional(100., ((-0.08, 0., 1.), (0.08, 0., 1.)), 'three_scales'),
     'shifts_5': _conditional(100., (*_four, (0., 0., 1.15)), 'six_scales'),
-    'below_0.2': _conditional(0.2, _four),
-    'below_0.4': _conditional(0.4, _four),
-    'below_0.6': _conditional(0.6, _four),
+    'below_20_percent': _conditional(0.2, _four),
+    'below_40_percent': _conditional(0.4, _four),
+    'below_60_percent': _conditional(0.6, _four),
 }
