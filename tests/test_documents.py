@@ -29,6 +29,7 @@ PAGES = [
 ]
 RUN_BY = {
     'docs/tour.md': 'tests/test_tools/test_tour.py',
+    'docs/ablation.md': 'tests/test_ablation/test_ablate.py',
     'docs/export.md': 'tests/test_export/test_document.py',
     'docs/own-data.md': 'tests/test_tools/test_own_data.py',
     'docs/pictures.md': 'tests/test_cli/test_draw.py',

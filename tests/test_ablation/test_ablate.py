@@ -222,7 +222,7 @@ def test_commands_of_the_document(inside, monkeypatch, capsys):
 def test_plan_of_the_document(tmp_path):
     (text,) = re.findall(r'```python\n(.*?)```', DOCUMENT, re.DOTALL)
     base = tiny_run.REPOSITORY / 'configs/demo/msspose_synthetic.py'
-    (tmp_path / 'plan.py').write_text(text.replace('msspose_synthetic.py', str(base)))
+    (tmp_path / 'plan.py').write_text(text.replace('configs/demo/msspose_synthetic.py', str(base)))
     plan = read_plan(str(tmp_path / 'plan.py'))
     assert [[v.name for v in job.variants] for job in plan.jobs([0])] == [
         ['slow'],
