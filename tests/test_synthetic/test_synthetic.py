@@ -272,7 +272,11 @@ def test_mpii_loads_in_mmpose(root):
 
 def test_mpii_files_have_the_real_ones_form(root):
     people = json.loads((root / 'mpii/annotations/mpii_val.json').read_text())
-    assert set(people[0]) == {'joints_vis', 'joints', 'image', 'scale', 'center'}
+    theirs = {'joints_vis', 'joints', 'image', 'scale', 'center'}
+    assert set(people[0]) == theirs | {'hidden', 'crowding'}  # ours, which nobody else reads
+    hidden = np.array([p['hidden'] for p in people])
+    assert hidden.any() and not (hidden & (1 - np.array([p['joints_vis'] for p in people]))).any()
+    assert any(p['crowding'] > 0 for p in people) and any(p['crowding'] == 0 for p in people)
     joints = np.array([p['joints'] for p in people])
     vis = np.array([p['joints_vis'] for p in people])
     assert joints.shape == (COUNTS['val'], 16, 2)
