@@ -18,11 +18,12 @@ def test_figures_are_those_of_the_result_files():
 
 
 def test_every_file_it_names_exists():
-    names = re.findall(r'`((?:configs|tools|tests|docs)/[\w./]+\w)`', README)
-    names += re.findall(r'(?:python |^)((?:configs|tools)/[\w/]+\.(?:py|sh))', README, re.MULTILINE)
+    text = README + (ROOT / 'docs/methods.md').read_text()
+    names = re.findall(r'`((?:configs|tools|tests|docs)/[\w./]+\w)`', text)
+    names += re.findall(r'(?:python |^)((?:configs|tools)/[\w/]+\.(?:py|sh))', text, re.MULTILINE)
     names += [
         f'mspose_plugin/{n}'
-        for n in re.findall(r'`((?:models|datasets|engine|evaluation)/[\w./]+)`', README)
+        for n in re.findall(r'`((?:models|datasets|engine|evaluation)/[\w./]+)`', text)
     ]
     assert len(names) >= 15
     missing = [name for name in names if not (ROOT / name).exists()]

@@ -232,7 +232,10 @@ def main(args: argparse.Namespace) -> None:
     write_json(root / 'summary.json', summary, indent=2)
     said = demo.says.format(val=val, **summary)
     page = root / 'index.html'
-    write_file(page, page_of(said, summary, Path(checkpoint), work_dir / config.name).encode())
+    write_file(
+        page,
+        page_of(said, summary, work_dir / Path(checkpoint).name, work_dir / config.name).encode(),
+    )
     print(
         f'\npage: {page}\nsummary: {root / "summary.json"}\n'
         f'{said} ({(time.monotonic() - start) / 60:.1f} minutes)'
