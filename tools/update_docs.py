@@ -343,21 +343,23 @@ def notebook(text: str) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + '\n'
 
 
+def update(path: Path, new: str, check: bool) -> None:
+    """Write a file, or end the process if it holds something else."""
+    if check and (not path.exists() or path.read_text() != new):
+        sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
+    if not check:
+        path.write_text(new)
+
+
 def main() -> None:
     """Rewrite the documents' blocks and the tour's notebook, or compare them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--check', action='store_true', help='exit status 1 if out of date')
     check = parser.parse_args().check
-    metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))
-    documents = (ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md')), *metafiles)
-    made = {path: BLOCK.sub(fill, path.read_text()) for path in documents}
-    made[TOUR.with_suffix('.ipynb')] = notebook(made[TOUR])
-    for path, new in made.items():
-        text = path.read_text() if path.exists() else ''
-        if check and new != text:
-            sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
-        if not check:
-            path.write_text(new)
+    metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))  # pages show what they say
+    for path in (*metafiles, ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))):
+        update(path, BLOCK.sub(fill, path.read_text()), check)
+    update(TOUR.with_suffix('.ipynb'), notebook(TOUR.read_text()), check)
 
 
 if __name__ == '__main__':
