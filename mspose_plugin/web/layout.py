@@ -16,7 +16,7 @@ os.environ.setdefault('GRADIO_ANALYTICS_ENABLED', 'False')  # which Gradio reads
 import gradio as gr
 import safehttpx
 from gradio import component_meta
-from gradio.components.image import ImageData
+from gradio.data_classes import ImageData
 
 from mspose_plugin.synthetic.dataset import Recipe, make_image
 from mspose_plugin.utils.checks import refused
