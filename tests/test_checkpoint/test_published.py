@@ -103,12 +103,13 @@ def test_names_are_those_of_the_release():
 def test_the_readmes_example_of_prediction(hub, tmp_path, monkeypatch, capsys):
     """With the network of one stack, and a detector whose weights need no download."""
     code = re.search(r'```python\n(.*?)```', (REPOSITORY / 'README.md').read_text(), re.DOTALL)[1]
-    assert "'hourglass8-mpii'" in code
+    assert 'PosePredictor()' in code
     box = np.array([[10.0, 10, 90, 90, 0.9]])
     monkeypatch.setattr(predictor, '_torchvision', lambda device: lambda image: box)
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('photo.jpg', np.full((100, 120, 3), 90, np.uint8))
-    exec(code.replace('hourglass8', 'hourglass1'), {})
+    published = "PosePredictor('hourglass1-mpii', detector='torchvision')"
+    exec(code.replace('PosePredictor()', published), {})
     assert hub[2] == [f'/{hub[1].name}']
     assert capsys.readouterr().out.strip().splitlines()[-1].count(',') == 2  # x, y, score
     assert cv2.imread('drawn.jpg').shape == (100, 120, 3)

@@ -162,7 +162,7 @@ def test_the_document(base, tmp_path, monkeypatch, capsys):
     entry = dict(image_id=1, bbox=[10, 10, 40, 60], score=0.9)
     (tmp_path / 'boxes.json').write_text(json.dumps([entry]))
     tiny = str(base / 'tiny.py'), str(base / 'a.pth')
-    monkeypatch.setattr(predictor, 'find_model', lambda name, weights: tiny)
+    monkeypatch.setattr(predictor, 'find_model', lambda *given: tiny)
     everything = lambda device: lambda image: [[0, 0, 90, 90, 0.9], [9, 20, 70, 80, 0.8]]  # noqa: E731
     monkeypatch.setattr(predictor, '_torchvision', everything)
     text = (tiny_run.REPOSITORY / 'docs/video.md').read_text()
