@@ -17,6 +17,7 @@ from mmpose.datasets.datasets import CocoDataset
 from mspose_plugin import PosePredictor
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table, track
+from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
 from mspose_plugin.utils.checks import check
@@ -104,11 +105,9 @@ def measure(predictor: PosePredictor, kind: str, file: str) -> dict:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument('model', metavar='MODEL', help='name or path of a config')
-    parser.add_argument('weights', metavar='WEIGHTS', nargs='?', type=arguments.checkpoint)
+    arguments.add_predictor(parser)
     parser.add_argument('--mpii', metavar='FILE', help='annotations in MPII\'s format')
     parser.add_argument('--coco', metavar='FILE', help='annotations in COCO\'s format')
-    arguments.add_device(parser)
     arguments.add_out(parser, ('.json',), 'the figures')
 
 
@@ -116,7 +115,7 @@ def main(args: argparse.Namespace) -> None:
     """Measure and write."""
     files = {kind: getattr(args, kind) for kind in ('mpii', 'coco') if getattr(args, kind)}
     check(files, 'nothing to measure; give --mpii or --coco')
-    predictor = PosePredictor(args.model, args.weights, device=args.device)
+    predictor = make_predictor(args)
     found = {kind: measure(predictor, kind, file) for kind, file in files.items()}
     rows = [
         [kind, str(m['persons']), f'{m["hits"]} of {m["joints"]}', f'{m["percent"]:.1f}',

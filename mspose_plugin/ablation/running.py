@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from mspose_plugin.ablation.plan import Job, Plan, Variant
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.files import read_json, write_file, write_json
 
 PACKAGES = ('mmpose', 'mmengine', 'numpy', 'opencv-python')
@@ -236,15 +238,10 @@ def _end_with(parent: Any) -> None:
 def logged_losses(folder: Path) -> dict[str, float | None]:
     """Return the logged losses of a run by step, None where one is not finite."""
     losses: dict[str, float | None] = {}
-    for path in sorted(folder.glob('*/vis_data/scalars.json')):
-        for text in path.read_text().splitlines():
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:  # the last line of a process that was killed
-                continue
-            if 'loss' in line:
-                finite = math.isfinite(line['loss'])
-                losses[str(line['step'])] = round(line['loss'], 4) if finite else None
+    for entry in chain(*read_logs(folder)):
+        if 'loss' in entry:
+            finite = math.isfinite(entry['loss'])
+            losses[str(entry['step'])] = round(entry['loss'], 4) if finite else None
     return losses
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from mmengine.config import DictAction
 
+from mspose_plugin.apis.models import DEFAULT_MODEL
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.files import check_writable_file, check_writable_folder
 from mspose_plugin.utils.picture_grid import ENDINGS
@@ -130,6 +131,25 @@ def add_checkpoint(
         text: what it may be, for the help. Defaults to a checkpoint.
     """
     parser.add_argument('checkpoint', metavar='CHECKPOINT', type=checkpoint, help=text)
+
+
+def add_predictor(parser: argparse.ArgumentParser) -> None:
+    """Add what :func:`~mspose_plugin.cli.predicting.make_predictor` reads."""
+    add = parser.add_argument
+    add(
+        '--model',
+        default=DEFAULT_MODEL,
+        help='a config, a file of mspose export, or a name of MMPose (default: synthetic, whose '
+        'weights come with the package and which has seen drawn people only)',
+    )
+    add(
+        '--weights',
+        type=checkpoint,
+        help='checkpoint file or address (default: those that belong to the name)',
+    )
+    add('--device', type=device, help='default: a GPU if there is one')
+    add('--half', action='store_true', help='compute in half precision')
+    add_trust(parser)
 
 
 def add_trust(parser: argparse.ArgumentParser) -> None:

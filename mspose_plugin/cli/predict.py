@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from mspose_plugin.apis.inputs import has_frames
-from mspose_plugin.apis.models import DEFAULT_MODEL
 from mspose_plugin.apis.pose_result import PoseResult
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments, video
 from mspose_plugin.cli.output import track
+from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_file, write_json
 
@@ -35,17 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='INPUT',
         help='image, folder of images, pattern, address or video',
     )
-    add(
-        '--model',
-        default=DEFAULT_MODEL,
-        help='a config, a file of mspose export, or a name of MMPose (default: synthetic, whose '
-        'weights come with the package and which has seen drawn people only)',
-    )
-    add(
-        '--weights',
-        type=arguments.checkpoint,
-        help='checkpoint file or address (default: those that belong to the name)',
-    )
+    arguments.add_predictor(parser)
     add(
         '--out',
         type=arguments.writable_folder,
@@ -78,11 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--multi-scale', action='store_true', help='multi-scale testing')
     add('--no-flip', action='store_true', help='no flip testing')
     add('--batch-size', type=arguments.positive_int, default=8, help='persons (default: 8)')
-    add('--half', action='store_true', help='compute in half precision')
     add('--compile', action='store_true', help='compile the network; pays for many images')
-    add('--device', type=arguments.device, help='default: a GPU if there is one')
     video.add_track_arguments(parser)
-    arguments.add_trust(parser)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -95,17 +82,13 @@ def main(args: argparse.Namespace) -> None:
         test_cfg.update(multi_scale=True)
     if args.conditional:
         test_cfg.update(conditional=dict(thresholds=args.conditional))
-    predictor = PosePredictor(
-        args.model,
-        args.weights,
-        device=args.device,
+    predictor = make_predictor(
+        args,
         detector=args.detector,
         box_score=args.box_score,
         batch_size=args.batch_size,
-        half=args.half,
         compile=args.compile,
         test_cfg=test_cfg,
-        trust_code=args.trust_code,
     )
     names, records, persons = _Names(args.out), [], 0
     for given in args.input:

@@ -1,8 +1,10 @@
-"""The test set of a config as a checkpoint predicts it, for commands that look into predictions."""
+"""What commands predict with: images, or the test set of a config as a checkpoint predicts it."""
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from mmengine.config import Config
@@ -12,9 +14,30 @@ from mmpose.models.pose_estimators.base import BasePoseEstimator
 from mmpose.registry import DATASETS
 from mmpose.structures import PoseDataSample
 
+from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli.configs import check_data, require
 from mspose_plugin.cli.output import track
 from mspose_plugin.utils import untrained
+
+
+def make_predictor(args: argparse.Namespace, **options: Any) -> PosePredictor:
+    """Make the predictor that the arguments of ``arguments.add_predictor`` name.
+
+    Args:
+        args: the command's.
+        **options: further ones of :class:`~mspose_plugin.apis.predictor.PosePredictor`.
+
+    Raises:
+        InputError: a model, weights or options that cannot be used.
+    """
+    return PosePredictor(
+        args.model,
+        args.weights,
+        device=args.device,
+        half=args.half,
+        trust_code=args.trust_code,
+        **options,
+    )
 
 
 def load(cfg: Config, checkpoint: str, device: str) -> tuple[BasePoseEstimator, BaseDataset]:

@@ -17,9 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from mspose_plugin.apis.models import DEFAULT_MODEL
-from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments
+from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.utils.checks import check
 from mspose_plugin.web.uploads import Limits
 
@@ -27,18 +26,7 @@ from mspose_plugin.web.uploads import Limits
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add = parser.add_argument
-    add(
-        '--model',
-        default=DEFAULT_MODEL,
-        help='a config, a file of mspose export, or a name of MMPose (default: synthetic, whose '
-        'weights come with the package and which has seen drawn people only)',
-    )
-    add(
-        '--weights',
-        type=arguments.checkpoint,
-        help='checkpoint file or address (default: those that belong to the name)',
-    )
-    add('--device', type=arguments.device, help='default: a GPU if there is one')
+    arguments.add_predictor(parser)
     add(
         '--detector',
         default='whole_image',
@@ -46,7 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'whole_image, the image is one person, or the visitor draws boxes)',
     )
     add('--box-score', type=arguments.number(0, 1), default=0.3, help='least score of a person')
-    add('--half', action='store_true', help='compute in half precision')
     add(
         '--conditional',
         metavar='FILE',
@@ -83,14 +70,8 @@ def main(args: argparse.Namespace) -> None:
         from mspose_plugin.web.answers import TEST_CFG, Page
         from mspose_plugin.web.layout import serve
 
-        predictor = PosePredictor(
-            args.model,
-            args.weights,
-            device=args.device,
-            detector=args.detector,
-            box_score=args.box_score,
-            half=args.half,
-            test_cfg=TEST_CFG,
+        predictor = make_predictor(
+            args, detector=args.detector, box_score=args.box_score, test_cfg=TEST_CFG
         )
         if conditional:
             predictor.with_test_cfg(conditional=conditional)  # says now what is wrong with it

@@ -36,8 +36,7 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
     Raises:
         InputError: no scalars there.
     """
-    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
-    logs = [list(_entries(file)) for file in files]
+    logs = read_logs(work_dir)
     check(any(logs), f'{work_dir}: no */vis_data/scalars.json of a training; check the path')
     entries: list[tuple[float, dict[str, Any]]] = []
     for log in logs:
@@ -50,6 +49,12 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
             if name not in TIMES and isinstance(value, int | float) and value == value:
                 curves.setdefault(name, []).append((epoch, value))
     return curves
+
+
+def read_logs(work_dir: str | Path) -> list[list[dict[str, Any]]]:
+    """Return the scalars that each start of a run has logged, entry by entry."""
+    files = sorted(Path(work_dir).glob('*/vis_data/scalars.json'))
+    return [list(_entries(file)) for file in files]
 
 
 def _entries(file: Path) -> Iterable[dict[str, Any]]:

@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mspose_plugin.apis.heatmaps import PersonHeatmaps
-from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.pictures.style import figure, save, words
+from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.utils.checks import check, check_choice
 from mspose_plugin.utils.picture_grid import ENDINGS
 
@@ -35,12 +35,7 @@ def add_person(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say which person of which image, and which network looks at it."""
     add = parser.add_argument
     add('image', metavar='IMAGE', help='image file')
-    add('--model', required=True, help='name or path of a config, or a name that MMPose knows')
-    add(
-        '--weights',
-        type=arguments.checkpoint,
-        help='checkpoint file or address (default: those that belong to the name)',
-    )
+    arguments.add_predictor(parser)
     add(
         '--box',
         nargs=4,
@@ -48,14 +43,12 @@ def add_person(parser: argparse.ArgumentParser) -> None:
         metavar=('X1', 'Y1', 'X2', 'Y2'),
         help='the person in pixels (default: the whole image)',
     )
-    arguments.add_device(parser)
     arguments.add_out(parser, ENDINGS, 'the picture', required=True)
 
 
 def predicted(args: argparse.Namespace) -> PersonHeatmaps:
     """Return all heatmaps of the person that the arguments of :func:`add_person` name."""
-    predictor = PosePredictor(args.model, args.weights, device=args.device)
-    return predictor.all_heatmaps(args.image, args.box)
+    return make_predictor(args).all_heatmaps(args.image, args.box)
 
 
 def draw(args: argparse.Namespace) -> None:
