@@ -7,10 +7,11 @@ import tiny_run
 import torch
 from mmengine.config import Config
 
+from mspose_plugin.benchmarks import parts
+from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
 from tools import benchmark
-from tools.benchmark import Comparison, measure
 
 NECK = """
 model.update(
@@ -48,7 +49,7 @@ def test_ratio_of_neighbours(monkeypatch, factor, holds):
 
         return repetition
 
-    monkeypatch.setitem(benchmark.CLOCKS, 'wall', lambda: clock[0])
+    monkeypatch.setitem(CLOCKS, 'wall', lambda: clock[0])
     row = measure(Comparison('x', work(1.0), work(factor), 1.05), 21, 'wall')
     assert row.value == pytest.approx(factor) and row.holds == holds and row.unit == 'ratio'
     assert len(calls) == 2 * (21 + 2)
@@ -62,7 +63,7 @@ def test_difference_and_its_target(monkeypatch, target, holds):
     def work(seconds):
         return lambda: clock.__setitem__(0, clock[0] + seconds)
 
-    monkeypatch.setitem(benchmark.CLOCKS, 'wall', lambda: clock[0])
+    monkeypatch.setitem(CLOCKS, 'wall', lambda: clock[0])
     comparison = Comparison('x', work(2.0), work(2.1), target, 'ms')
     row = measure(comparison, 5, 'wall')
     assert row.value == pytest.approx(100) and row.unit == 'ms' and row.holds is holds
@@ -117,11 +118,11 @@ def test_parts_pass_on_gradients_as_the_whole_does(tmp_path):
     """What is cut off is a leaf where a gradient would have gone through, and only there."""
     cfg = Config.fromfile(tiny_run.write_config(tmp_path / 'a.py', tmp_path, REGRESSION))
     backbone, head = untrained.parts(untrained.build(cfg)).values()
-    features = benchmark._cut_off(backbone, torch.rand(2, 3, 64, 64))
-    tensors = list(benchmark._tensors(features))
+    features = parts._cut_off(backbone, torch.rand(2, 3, 64, 64))
+    tensors = list(parts._tensors(features))
     assert len(tensors) == 4 + 1 and all(t.is_leaf for t in tensors)
     assert [t.requires_grad for t in tensors] == [True] * 4 + [False]  # the image has none
-    list(benchmark._tensors(head(features)))[3].sum().backward()
+    list(parts._tensors(head(features)))[3].sum().backward()
     assert tensors[0].grad is None and all(p.grad is None for p in backbone.parameters())
 
 

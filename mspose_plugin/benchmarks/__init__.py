@@ -1,0 +1,10 @@
+"""What ``tools/benchmark.py`` measures, a module for each of its sub-commands.
+
+A module has ``add_to(parser)``, which adds its arguments, and ``comparisons(args)``, whose
+docstring describes the sub-command.
+"""
+
+from mspose_plugin.benchmarks import export, hourglass, loss, masking, parts
+
+BENCHMARKS = dict(hourglass=hourglass, loss=loss, masking=masking, parts=parts, export=export)
+"""Name of the sub-command and its module."""

@@ -1,0 +1,107 @@
+"""Time two sides by turns, so that a machine that others use as well hardly changes the ratio."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from timeit import Timer
+
+import numpy as np
+from torch.utils.benchmark import timer
+
+from mspose_plugin.cli.output import track
+
+COMPARE = {
+    'ratio': lambda baseline, candidate: candidate / baseline,
+    'ms': lambda baseline, candidate: candidate - baseline,
+}
+"""How the times of two sides, in ms, become the value that a target is for."""
+
+
+@dataclass
+class Comparison:
+    """Two ways to do the same work.
+
+    Attributes:
+        name (str): what is compared.
+        baseline (Callable[[], None]): one repetition without the addition.
+        candidate (Callable[[], None]): one repetition with it.
+        target (float, optional): the largest value that is aimed at.
+        unit (str): of the value: ``'ratio'`` of the times, or ``'ms'`` of their difference.
+    """
+
+    name: str
+    baseline: Callable[[], object]
+    candidate: Callable[[], object]
+    target: float | None = None
+    unit: str = 'ratio'
+
+
+@dataclass
+class Row:
+    """A line of the table; times in milliseconds."""
+
+    name: str
+    baseline_ms: float
+    candidate_ms: float
+    value: float
+    quartiles: tuple[float, float]
+    unit: str
+    target: float | None
+    holds: bool | None
+
+    def cells(self) -> list[str]:
+        """Return the line, as :func:`show_table` takes it."""
+        first, third = self.quartiles
+        held = 'held' if self.holds else 'missed'
+        return [
+            self.name,
+            f'{self.baseline_ms:.2f} ms',
+            f'{self.candidate_ms:.2f} ms',
+            f'{self.value:.3f} {self.unit}',
+            f'{first:.3f}-{third:.3f}',
+            '' if self.target is None else f'<= {self.target:.2f} {held}',
+        ]
+
+
+def _processor_time() -> float:
+    timer()  # waits for a GPU
+    return time.process_time()
+
+
+CLOCKS = {'wall': timer, 'cpu': _processor_time}
+
+
+def measure(comparison: Comparison, repeats: int, clock: str) -> Row:
+    """Run a comparison.
+
+    Args:
+        comparison: what to run.
+        repeats: number of pairs; two more come before them to warm up.
+        clock: ``'wall'``, or ``'cpu'`` for the processor time of this process.
+
+    Returns:
+        Medians and quartiles over the pairs.
+    """
+    sides = [
+        Timer(side, timer=CLOCKS[clock]) for side in (comparison.baseline, comparison.candidate)
+    ]
+    times = np.zeros((repeats + 2, 2))
+    for i in track(range(len(times)), comparison.name, len(times)):
+        for side in (0, 1) if i % 2 else (1, 0):
+            times[i, side] = sides[side].timeit(1) * 1e3
+    values = COMPARE[comparison.unit](*times[2:].T)
+    first, value, third = np.percentile(values, (25, 50, 75)).tolist()
+    baseline, candidate = np.median(times[2:], axis=0).tolist()
+    target = comparison.target
+    return Row(
+        comparison.name,
+        baseline,
+        candidate,
+        value,
+        (first, third),
+        comparison.unit,
+        target,
+        None if target is None else value <= target,
+    )
