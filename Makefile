@@ -22,6 +22,9 @@ INSTALL = PYTHONPATH=tools/build $(UV) --no-build-isolation --no-binary xtcocoto
 FAST := $(addprefix tests/test_, compat.py codecs evaluation models checkpoint datasets utils) \
 	tests/test_tools/test_train_test.py
 
+# a process that dies ends the run: with another in its place, xdist may wait for ever
+PARALLEL := --numprocesses auto --dist loadfile --max-worker-restart 0
+
 .PHONY: setup demo demo-mlpe docs lint test test-oldest clean
 setup: $(VENV)/.ready
 
@@ -57,11 +60,10 @@ lint: setup docs
 	$(BIN)/python tools/update_docs.py --check
 
 test: lint
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --cov=mspose_plugin \
-		--cov-report=term:skip-covered
+	$(BIN)/python -m pytest $(PARALLEL) --cov=mspose_plugin --cov-report=term:skip-covered
 
 test-oldest: $(OLDEST)/.ready
-	$(OLDEST)/bin/python -m pytest --numprocesses auto --dist loadfile $(FAST)
+	$(OLDEST)/bin/python -m pytest $(PARALLEL) $(FAST)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) build work_dirs

@@ -17,6 +17,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -171,10 +172,20 @@ def _numpy_type(tensor: Tensor) -> Any:
 # ---------------------------------------------------------------- OpenVINO
 
 
+@cache
+def _core() -> Any:
+    """Return OpenVINO's core, one that lasts as long as the process.
+
+    A core sets a stack for signals and puts back the one before when it goes: of two, the second
+    to go would put back the first one's, which is freed, and the next signal ends the process.
+    """
+    return need('openvino').Core()
+
+
 def _write_openvino(graph: PoseGraph, path: str, calibration: Calibration | None) -> None:
     openvino, described = need('openvino'), graph.description
     data = _to_onnx(graph).SerializeToString()  # its own reader of PyTorch takes ten times longer
-    model = openvino.Core().read_model(io.BytesIO(data))
+    model = _core().read_model(io.BytesIO(data))
     if described.precision == 'int8':
         from mspose_plugin.export.quantization import quantized
 
@@ -187,13 +198,13 @@ def _write_openvino(graph: PoseGraph, path: str, calibration: Calibration | None
 def _read_openvino(path: str) -> str | None:
     weights = path.removesuffix('.xml') + '.bin'
     check(os.path.isfile(weights), f'{path}: its weights, {weights}, are missing')
-    model = need('openvino').Core().read_model(path, weights)
+    model = _core().read_model(path, weights)
     return model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
 
 
 def _start_openvino(path: str, description: Description, device: torch.device) -> Run:
     """Run by OpenVINO on the CPU."""
-    core = need('openvino').Core()
+    core = _core()
     options = {
         'INFERENCE_PRECISION_HINT': 'bf16' if description.precision == 'bf16' else 'f32',
         'INFERENCE_NUM_THREADS': torch.get_num_threads(),

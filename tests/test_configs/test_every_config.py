@@ -23,7 +23,7 @@ ONE_EPOCH = REPOSITORY / 'tests/helpers/one_epoch.py'
 CONFIGS = REPOSITORY / 'configs'
 LEAVES = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
 PLACES = dict(
-    mpii=('data/mpii', 'work_dirs/demo/data'),
+    mpii=('data/mpii', 'data/photographic', 'work_dirs/demo/data'),
     coco=('data/coco', 'work_dirs/demo_mlpe/data'),
     flic=('data/flic',),
 )

@@ -1,7 +1,10 @@
 """``mspose export``: the file predicts what the model does, or there is no file."""
 
+import ctypes
+import gc
 import json
 import os
+import sys
 import zipfile
 
 import cv2
@@ -13,6 +16,7 @@ import torch
 import mspose_command
 from mspose_plugin import PosePredictor
 from mspose_plugin.cli import export as command
+from mspose_plugin.export.formats import ExportedFile
 from mspose_plugin.utils.errors import InputError
 
 pytest.importorskip('onnxruntime', reason='the extra export is not installed')
@@ -56,12 +60,36 @@ def test_onnx_runtime_alone_runs_it(export, photos):
 def test_openvino_alone_runs_it(export, predictor, photos):
     import openvino
 
-    model = openvino.Core().read_model(export(*OPENVINO))
+    core = openvino.Core()
+    model = core.read_model(export(*OPENVINO))
     described = json.loads(model.get_rt_info('pose').astype(str))
     assert described['output'] == 'keypoints' and described['input'] == 'bgr'
     image = cv2.resize(cv2.imread(photos[0]), (64, 64))
-    found = openvino.compile_model(model, 'CPU')(image[None])
+    found = core.compile_model(model, 'CPU')(image[None])
     assert found['keypoints'].shape == (1, 16, 2) and found['scores'].shape == (1, 16)
+
+
+class SignalStack(ctypes.Structure):
+    _fields_ = [('place', ctypes.c_void_p), ('flags', ctypes.c_int), ('size', ctypes.c_size_t)]
+
+
+def signal_stack():
+    found = SignalStack()
+    assert ctypes.CDLL(None).sigaltstack(None, ctypes.byref(found)) == 0
+    return found.place, found.flags, found.size
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='stacks for signals as Linux has them')
+def test_closing_files_leaves_the_stack_for_signals(export):
+    file = ExportedFile(export(*OPENVINO))
+    running = []
+    for _ in range(2):
+        running.append(file.format.start(file.path, file.description, torch.device('cpu')))
+    stack = signal_stack()
+    while running:
+        running.pop(0)
+        gc.collect()
+        assert signal_stack() == stack
 
 
 def test_mspose_test_gives_the_same_metrics(export, tiny, tmp_path):
