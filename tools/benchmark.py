@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands and their arguments."""
     commands = parser.add_subparsers(dest='benchmark', required=True)
     for name, module in BENCHMARKS.items():
-        what = module.comparisons.__doc__
+        what = (getattr(module, 'main', None) or module.comparisons).__doc__
         command = commands.add_parser(name, help=what.rstrip('.'), description=what)
         _add_common(command)
         module.add_to(command)
@@ -54,7 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Measure, print the table and write it."""
     torch.manual_seed(0)
-    comparisons = BENCHMARKS[args.benchmark].comparisons(args)
+    module = BENCHMARKS[args.benchmark]
+    if hasattr(module, 'main'):
+        module.main(args)
+        return
+    comparisons = module.comparisons(args)
     rows = [measure(comparison, args.repeats, args.clock) for comparison in comparisons]
     show_table(
         ['', 'baseline', 'candidate', 'value', 'quartiles', 'target'], [row.cells() for row in rows]

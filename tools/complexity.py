@@ -14,7 +14,6 @@ import sys
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
@@ -42,10 +41,9 @@ def count(model: nn.Module, width: int, height: int) -> dict[str, dict[str, floa
     params, gmacs = {}, {}
     outputs = torch.empty(1, 3, height, width, device='meta')
     for name, part in untrained.parts(model.eval()).items():
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            outputs = part(outputs)
-        params[name] = sum(p.numel() for p in part.parameters()) / 1e6
-        gmacs[name] = counter.get_total_flops() / 2e9
+        with torch.no_grad():
+            outputs, gmacs[name] = untrained.counted(part, outputs)
+        params[name] = untrained.params(part)
     return {
         key: values | dict(total=sum(values.values()))
         for key, values in (('params', params), ('gmacs', gmacs))

@@ -211,6 +211,57 @@ def benchmark(**runs: dict) -> str:
     return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
 
 
+_MMPOSE = 'https://github.com/open-mmlab/mmpose/blob/main/configs/'
+
+
+def peers(**runs: dict) -> str:
+    """What ``tools/benchmark.py peers`` writes, a file for each machine: a table for each batch."""
+    parts = []
+    for run in runs.values():
+        tables: dict[tuple[str, int], list[dict]] = {}
+        for group in run['groups']:
+            tables.setdefault((group['workload'], group['batch']), []).append(group)
+        for (workload, batch), groups in tables.items():
+            name = dict(forward='Forward pass', training='Training step')[workload]
+            parts += [f'**{name}, batch {batch}**\n\n', _peers_table(groups), '\n']
+        first = run['groups'][0]
+        commits = ', '.join(sorted({group['commit'] for group in run['groups']}))
+        parts.append(
+            f'{first["device_name"]}, threads: {first["threads"]}; torch {first["torch"]}; '
+            f'commit {commits}.\n'
+        )
+    return ''.join(parts)
+
+
+def _peers_table(groups: list[dict]) -> str:
+    """A line for each network, a column for each mode; facts and times are those of fp32."""
+    modes = {group['mode']: {row['network']: row for row in group['rows']} for group in groups}
+    lines = []
+    for name, row in modes['fp32'].items():
+        config = row['config'].removeprefix('mmpose::')
+        theirs = config != row['config']
+        link = f'{_MMPOSE}{config}' if theirs else f'../configs/{config}.py'
+        figures = ('params', '.1f'), ('gmacs', '.2f'), ('peak_mb', '.0f'), ('ms', '.0f')
+        lines.append(
+            [
+                f'[`{name}`]({link})',
+                str(row['input_size']),
+                *(f'{row[key]:{form}}' if key in row else '-' for key, form in figures),
+                *(_peers_cell(rows.get(name, {})) for rows in modes.values()),
+            ]
+        )
+    columns = ('network', 'input', 'parameters, M', 'GMACs', 'MB', 'ms')
+    return table([*columns, *(f'`{mode}`' for mode in modes)], lines)
+
+
+def _peers_cell(row: dict) -> str:
+    if 'ratio' not in row:
+        return '-'
+    low, high = row['quartiles']
+    used = row['floor_ms'] / row['ms']
+    return f'**{row["ratio"]:.3f}** ({low:.3f}–{high:.3f}), {used:.0%}'
+
+
 def _counts(report: dict) -> Counter:
     """How many of MMPose's configs run, build only, and fail."""
     return Counter(row['state'] for row in report['configs'].values())
@@ -282,7 +333,7 @@ def models() -> str:
 RENDER: dict[str, Callable[..., str]] = {
     **{
         f.__name__: f
-        for f in (demo, complexity, mlpe_small, peaks, benchmark, zoo, zoo_total, models)
+        for f in (demo, complexity, mlpe_small, peaks, benchmark, peers, zoo, zoo_total, models)
     },
     **{f.__name__: f for f in (photographs, photographs_metafile)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},

@@ -9,13 +9,11 @@ from collections.abc import Iterator
 import torch
 
 from mspose_plugin.benchmarks.timing import Comparison
+from mspose_plugin.benchmarks.workloads import exported, pose_graph
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
-from mspose_plugin.export.description import describe
-from mspose_plugin.export.formats import FORMATS, ExportedFile, write
+from mspose_plugin.export.formats import FORMATS, ExportedFile
 from mspose_plugin.export.graph import PoseGraph
-from mspose_plugin.utils import untrained
-from mspose_plugin.utils.checks import check
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -34,24 +32,16 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 def comparisons(args: argparse.Namespace) -> Iterator[Comparison]:
     """A config's network in PyTorch, in float32, against its exported files."""
-    from mmpose.apis.inference import dataset_meta_from_config  # after the plugin's adaptations
-
     cfg = load_config(args.config, args.cfg_options)
-    model, meta = untrained.build(cfg).eval(), dataset_meta_from_config(cfg, 'test')
-    check(meta, f'config {args.config}: no test set, which names the keypoints')
     with tempfile.TemporaryDirectory() as folder:
         for name in args.formats:
-            kind = FORMATS[name]
-            for precision in kind.precisions:
-                described = describe(cfg, meta, 'normalized', 'heatmaps', precision)
-                graph = PoseGraph(model, described).eval()
-                path = f'{folder}/{precision}{kind.ending}'
-                write(graph, name, path, [graph.example(4)])
-                yield _comparison(graph, ExportedFile(path, trust_code=True), args, name)
+            for precision in FORMATS[name].precisions:
+                graph = pose_graph(cfg, precision)
+                yield _comparison(graph, exported(graph, name, folder), args, name)
 
 
 def _comparison(
-    graph: PoseGraph, exported: ExportedFile, args: argparse.Namespace, name: str
+    graph: PoseGraph, file: ExportedFile, args: argparse.Namespace, name: str
 ) -> Comparison:
     images, precision = graph.example(args.batch).to(args.device), graph.description.precision
     graph.to(args.device)
@@ -63,4 +53,4 @@ def _comparison(
     # the aim is for what is fastest and needs no calibration
     target = 0.4 if (name, precision) == ('openvino', 'bf16') else None
     what = f'{name} {precision} against PyTorch, batch {args.batch}'
-    return Comparison(what, eager, lambda: exported(images), target)
+    return Comparison(what, eager, lambda: file(images), target)

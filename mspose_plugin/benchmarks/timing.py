@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from timeit import Timer
 
@@ -73,27 +73,45 @@ def _processor_time() -> float:
 CLOCKS = {'wall': timer, 'cpu': _processor_time}
 
 
+def by_turns(
+    runs: Sequence[Callable[[], object]], repeats: int, clock: str, what: str
+) -> np.ndarray:
+    """Time runs by turns: each round in another order, every second one backwards.
+
+    Args:
+        runs: what to time.
+        repeats: number of rounds.
+        clock: ``'wall'``, or ``'cpu'`` for the processor time of this process.
+        what: is timed, for the progress bar.
+
+    Returns:
+        ``[repeats, number of runs]``, ms.
+    """
+    timers = [Timer(run, timer=CLOCKS[clock]) for run in runs]
+    times = np.zeros((repeats, len(runs)))
+    for i in track(range(repeats), what, repeats):
+        order = np.roll(np.arange(len(runs)), -(i // 2))
+        for k in order[:: -1 if i % 2 else 1]:
+            times[i, k] = timers[k].timeit(1) * 1e3
+    return times
+
+
 def measure(comparison: Comparison, repeats: int, clock: str) -> Row:
     """Run a comparison.
 
     Args:
         comparison: what to run.
         repeats: number of pairs; two more come before them to warm up.
-        clock: ``'wall'``, or ``'cpu'`` for the processor time of this process.
+        clock: as for :func:`by_turns`.
 
     Returns:
         Medians and quartiles over the pairs.
     """
-    sides = [
-        Timer(side, timer=CLOCKS[clock]) for side in (comparison.baseline, comparison.candidate)
-    ]
-    times = np.zeros((repeats + 2, 2))
-    for i in track(range(len(times)), comparison.name, len(times)):
-        for side in (0, 1) if i % 2 else (1, 0):
-            times[i, side] = sides[side].timeit(1) * 1e3
-    values = COMPARE[comparison.unit](*times[2:].T)
+    sides = (comparison.baseline, comparison.candidate)
+    times = by_turns(sides, repeats + 2, clock, comparison.name)[2:]
+    values = COMPARE[comparison.unit](*times.T)
     first, value, third = np.percentile(values, (25, 50, 75)).tolist()
-    baseline, candidate = np.median(times[2:], axis=0).tolist()
+    baseline, candidate = np.median(times, axis=0).tolist()
     target = comparison.target
     return Row(
         comparison.name,

@@ -1,0 +1,176 @@
+"""What a network is timed at: a forward pass or a training step, in one of many modes.
+
+A mode is made of words joined by ``+``: ``fp32`` (as the config is), ``bf16`` (autocast, or an
+exported file's precision), ``channels_last``, ``compile`` and the formats of ``mspose export``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+
+from mspose_plugin.export.description import describe
+from mspose_plugin.export.formats import FORMATS, ExportedFile, write
+from mspose_plugin.export.graph import PoseGraph
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.checks import check
+
+Run = Callable[[], object]
+"""One repetition."""
+WORDS = ('fp32', 'bf16', 'channels_last', 'compile', *FORMATS)
+TYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
+SIDES = dict(cpu=2048, cuda=8192)
+"""Rows and columns of a matrix that is large for a kind of device."""
+RECOMPILED = 256
+"""Networks of one class that may be compiled; beyond PyTorch's 8 it would run them uncompiled."""
+
+
+def precision_of(mode: str) -> str:
+    """Return the precision that a mode computes in."""
+    return 'bf16' if 'bf16' in mode.split('+') else 'fp32'
+
+
+def is_eager(mode: str) -> bool:
+    """Return whether PyTorch runs a mode operation by operation."""
+    return not {'compile', *FORMATS} & set(mode.split('+'))
+
+
+def forward(cfg: Config, mode: str, batch: int, device: str) -> Run:
+    """Return a run of a config's network, as far as prediction needs it, on a batch.
+
+    Args:
+        cfg: run config.
+        mode: see above.
+        batch: number of images.
+        device: such as ``'cpu'``.
+
+    Raises:
+        InputError: the network cannot be run so.
+    """
+    words = mode.split('+')
+    graph = pose_graph(cfg, precision_of(mode))
+    formats = [word for word in words if word in FORMATS]
+    if formats:
+        return _exported(graph, formats[0], batch, device)
+    graph = _laid_out(graph.to(device), words)
+    images = _laid_out(graph.example(batch), words)
+    network = _compiled(graph) if 'compile' in words else graph
+
+    def run() -> None:
+        with torch.no_grad(), _autocast(device, words):
+            network(images)
+
+    return run
+
+
+def training_step(cfg: Config, mode: str, batch: int, device: str) -> Run:
+    """Return a training step of a config's network on random people: loss, gradient, AdamW.
+
+    Args:
+        cfg: run config.
+        mode: see above.
+        batch: number of images.
+        device: such as ``'cpu'``.
+
+    Raises:
+        InputError: the network cannot be trained so.
+    """
+    words = mode.split('+')
+    check(not FORMATS.keys() & set(words), 'an exported file cannot be trained')
+    model = _laid_out(_built(cfg).to(device).train(), words)
+    if 'compile' in words:
+        for part in untrained.parts(model).values():
+            part.forward = _compiled(part.forward)
+    width, height = untrained.codec(cfg)['input_size']
+    images = _laid_out(torch.randn(batch, 3, height, width, device=device), words)
+    model.train_cfg = dict(model.train_cfg or {}, compute_acc=False)  # in NumPy, which has no bf16
+    samples = [sample.to(device) for sample in untrained.samples(cfg, batch)]
+    # so small a rate that the weights stay as they are, however many repeats
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-12)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        with _autocast(device, words):
+            losses = model.loss(images, samples)
+        model.parse_losses(losses)[0].backward()
+        optimizer.step()
+
+    return run
+
+
+def matrix_product(mode: str, device: str) -> tuple[Run, float]:
+    """Return a large matrix product in a mode's precision, and its 10^9 multiply-adds.
+
+    Args:
+        mode: see above.
+        device: such as ``'cpu'``.
+    """
+    side = SIDES[torch.device(device).type]
+    a, b = torch.randn(2, side, side, device=device, dtype=TYPES[precision_of(mode)])
+    return lambda: a @ b, side**3 / 1e9
+
+
+def pose_graph(cfg: Config, precision: str) -> PoseGraph:
+    """Return a config's network without weights as it is exported: normalized images, heatmaps.
+
+    Args:
+        cfg: run config.
+        precision: that the file is for.
+
+    Raises:
+        InputError: it cannot be exported.
+    """
+    described = describe(cfg, untrained.metainfo(cfg, 'test'), 'normalized', 'heatmaps', precision)
+    return PoseGraph(_built(cfg).eval(), described).eval()
+
+
+def exported(graph: PoseGraph, name: str, folder: str) -> ExportedFile:
+    """Write a graph to a file and open it.
+
+    Args:
+        graph: in float32.
+        name: of the format.
+        folder: that takes the file.
+
+    Raises:
+        InputError: it cannot be exported.
+    """
+    precision, kind = graph.description.precision, FORMATS[name]
+    known = f'{name} has {", ".join(kind.precisions)}'
+    check(precision in kind.precisions, f'no {precision} files of this format; {known}')
+    path = f'{folder}/{precision}{kind.ending}'
+    write(graph, name, path, [graph.example(4)])
+    return ExportedFile(path, trust_code=True)
+
+
+def _exported(graph: PoseGraph, name: str, batch: int, device: str) -> Run:
+    images = graph.example(batch).to(device)
+    with tempfile.TemporaryDirectory() as folder:
+        file = exported(graph, name, folder)
+        file(images)  # which reads it
+    return lambda: file(images)
+
+
+def _built(cfg: Config) -> Any:
+    return revert_sync_batchnorm(untrained.build(cfg))  # as the Runner does with one process
+
+
+def _laid_out(part: Any, words: Sequence[str]) -> Any:
+    """Return a module or images, channels last where the mode asks for it."""
+    return part.to(memory_format=torch.channels_last) if 'channels_last' in words else part
+
+
+def _compiled(function: Any) -> Any:
+    torch._dynamo.config.recompile_limit = RECOMPILED
+    return torch.compile(function, fullgraph=True)
+
+
+def _autocast(device: str, words: Sequence[str]) -> AbstractContextManager:
+    kind = torch.device(device).type
+    return torch.autocast(kind, dtype=torch.bfloat16) if 'bf16' in words else nullcontext()
