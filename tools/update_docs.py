@@ -235,7 +235,9 @@ def peers(**runs: dict) -> str:
 
 def _peers_table(groups: list[dict]) -> str:
     """A line for each network, a column for each mode; facts and times are those of fp32."""
-    modes = {group['mode']: {row['network']: row for row in group['rows']} for group in groups}
+    modes: dict[str, dict[str, dict]] = {}
+    for group in groups:
+        modes.setdefault(group['mode'], {}).update({row['network']: row for row in group['rows']})
     lines = []
     for name, row in modes['fp32'].items():
         config = row['config'].removeprefix('mmpose::')

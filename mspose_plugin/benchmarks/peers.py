@@ -1,12 +1,12 @@
 """The project's networks and MMPose's beside each other.
 
 What is measured falls into groups: a workload in a mode at a batch size. Within a group all
-networks run by turns, and among them the reference network in fp32 and a large matrix product in
-the mode's precision. A network's figure is the median over the rounds of its time divided by the
+networks run by turns, and among them the reference network in fp32 and a large convolution in the
+mode's precision. A network's figure is the median over the rounds of its time divided by the
 reference's in the same round, so that a machine that others use as well changes the times and
 hardly the figure.
 
-The floor is the time that a network's multiply-adds would take at the rate of that matrix product.
+The floor is the time that a network's multiply-adds would take at the rate of that convolution.
 
 Peak memory is what a process that does nothing else needs beyond what it needed before the network
 was built: on a CPU its resident memory, on a GPU what PyTorch allocates.
@@ -19,7 +19,7 @@ import multiprocessing
 import os
 import sys
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -36,9 +36,9 @@ from mspose_plugin.benchmarks.timing import by_turns
 from mspose_plugin.benchmarks.workloads import (
     WORDS,
     Run,
+    convolution,
     forward,
     is_eager,
-    matrix_product,
     training_step,
 )
 from mspose_plugin.cli import arguments
@@ -196,8 +196,8 @@ def measure(
         InputError: the reference cannot be run in fp32.
     """
     plain = replace(group, mode='fp32')
-    product, product_gmacs = matrix_product(group.mode, group.device)
-    rows, runs = [], [product, plain.make(reference)]
+    dense, dense_gmacs = convolution(group.mode, group.device)
+    rows, runs = [], [dense, plain.make(reference)]
     for run in runs:
         run()  # the first is slower
     for name, network in networks.items():
@@ -215,12 +215,12 @@ def measure(
         runs.append(run)
         row.update(found if is_eager(group.mode) else {**found, 'peak_mb': None})
     what = f'{group.workload}, {group.mode}, batch {group.batch}'
-    products, references, *times = by_turns(runs, repeats, clock, what).T
+    densest, references, *times = by_turns(runs, repeats, clock, what).T
     for row, time in zip((row for row in rows if 'why' not in row), times):
         first, ratio, third = np.percentile(time / references, (25, 50, 75)).tolist()
         row.update(
             ms=float(np.median(time)) / group.batch,
-            floor_ms=float(np.median(products)) * row['gmacs'] / product_gmacs,
+            floor_ms=float(np.median(densest)) * row['gmacs'] / dense_gmacs,
             ratio=ratio,
             quartiles=[first, third],
         )
@@ -264,7 +264,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     )
     add('--batch', nargs='+', type=positive, default=[1], help='sizes (default: 1)')
     add('--input-size', type=positive, default=256, help='pixels (default: 256)')
-    add('--resume', action='store_true', help='keep what --out has of this')
+    add('--resume', action='store_true', help='measure what --out has not yet')
 
 
 def network(text: str) -> tuple[str, Network]:
@@ -289,14 +289,15 @@ def main(args: argparse.Namespace) -> None:
     done = _groups(args.out) if args.resume and args.out and os.path.exists(args.out) else []
     for workload, batch, mode in product(args.workloads, args.batch, args.modes):
         group = Group(workload, mode, batch, args.input_size, args.device)
-        if any(_covers(entry, group, networks) for entry in done):
+        known = _measured(done, group)
+        missing = {n: network for n, network in networks.items() if n not in known}
+        if not missing:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')  # what MMPose and MMDetection say to newer releases
-            rows = measure(group, networks, reference, args.repeats, args.clock)
+            rows = measure(group, missing, reference, args.repeats, args.clock)
         print(f'{workload}, {mode}, batch {batch}')
         show_table(HEADER, map(_cells, rows))
-        done = [entry for entry in done if not _covers(entry, group)]
         protocol = dict(reference=name, repeats=args.repeats, clock=args.clock)
         done.append({**_machine(args.device), **asdict(group), **protocol, 'rows': rows})
         if args.out:
@@ -333,10 +334,10 @@ def _groups(path: str) -> list[dict[str, Any]]:
     return content['groups']
 
 
-def _covers(entry: Mapping[str, Any], group: Group, names: Collection[str] = ()) -> bool:
-    """Return whether an entry of a file is a group's, with rows for all names."""
-    same = all(entry[key] == value for key, value in asdict(group).items())
-    return same and set(names) <= {row['network'] for row in entry['rows']}
+def _measured(groups: Sequence[Mapping[str, Any]], group: Group) -> set[str]:
+    """Return the networks that a file has of a group."""
+    same = [g for g in groups if all(g[key] == value for key, value in asdict(group).items())]
+    return {row['network'] for g in same for row in g['rows'] if 'why' not in row}
 
 
 def _machine(device: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
+from torch import nn
 
 from mspose_plugin.export.description import describe
 from mspose_plugin.export.formats import FORMATS, ExportedFile, write
@@ -25,8 +26,8 @@ Run = Callable[[], object]
 """One repetition."""
 WORDS = ('fp32', 'bf16', 'channels_last', 'compile', *FORMATS)
 TYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
-SIDES = dict(cpu=2048, cuda=8192)
-"""Rows and columns of a matrix that is large for a kind of device."""
+BATCHES = dict(cpu=1, cuda=64)
+"""Images that make a convolution large for a kind of device."""
 RECOMPILED = 256
 """Networks of one class that may be compiled; beyond PyTorch's 8 it would run them uncompiled."""
 
@@ -104,16 +105,26 @@ def training_step(cfg: Config, mode: str, batch: int, device: str) -> Run:
     return run
 
 
-def matrix_product(mode: str, device: str) -> tuple[Run, float]:
-    """Return a large matrix product in a mode's precision, and its 10^9 multiply-adds.
+def convolution(mode: str, device: str) -> tuple[Run, float]:
+    """Return a large convolution in a mode's precision, and its 10^9 multiply-adds.
+
+    3x3 from 256 to 256 channels on 64x64 cells, which keeps a machine busier than the matrix
+    products that its libraries have.
 
     Args:
         mode: see above.
         device: such as ``'cpu'``.
     """
-    side = SIDES[torch.device(device).type]
-    a, b = torch.randn(2, side, side, device=device, dtype=TYPES[precision_of(mode)])
-    return lambda: a @ b, side**3 / 1e9
+    batch, dtype = BATCHES[torch.device(device).type], TYPES[precision_of(mode)]
+    layer = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(device, dtype)
+    images = torch.randn(batch, 256, 64, 64).to(device, dtype)
+    images, layer = (_laid_out(part, ['channels_last']) for part in (images, layer))
+
+    def run() -> None:
+        with torch.no_grad():
+            layer(images)
+
+    return run, batch * 256 * 256 * 9 * 64 * 64 / 1e9
 
 
 def pose_graph(cfg: Config, precision: str) -> PoseGraph:

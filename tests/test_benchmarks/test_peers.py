@@ -8,7 +8,7 @@ import tiny_run
 import torch
 from torch import nn
 
-from mspose_plugin.benchmarks import peers, timing, workloads
+from mspose_plugin.benchmarks import peers, timing
 from mspose_plugin.benchmarks.peers import NETWORKS
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
@@ -31,8 +31,7 @@ train_pipeline[-2]['encoder'] = model['head']['decoder']
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch):
-    """Look at networks in this process, without another's imports, and at small matrices."""
-    monkeypatch.setitem(workloads.SIDES, 'cpu', 256)
+    """Look at networks in this process, without another's imports."""
     monkeypatch.setattr(peers, 'facts', lambda *asked: peers._facts(*asked, 1))
 
 
@@ -116,11 +115,15 @@ def test_resume_measures_what_is_missing(result, tiny, monkeypatch):
     only = ('--workloads', 'forward', '--resume')
     (first,) = result(tiny[:1], *only)
     asked = []
-    monkeypatch.setattr(peers, 'measure', lambda group, *_: asked.append(group.mode) or [])
+    monkeypatch.setattr(
+        peers,
+        'measure',
+        lambda group, networks, *_: asked.append((group.mode, [*networks])) or [],
+    )
     kept, second = result(tiny[:1], *only, '--modes', 'fp32', 'bf16')
-    assert asked == ['bf16'] and kept == first and second['mode'] == 'bf16'
-    result(tiny, *only)  # a network more: the group is measured again
-    assert asked == ['bf16', 'fp32']
+    assert asked == [('bf16', tiny[:1])] and kept == first and second['mode'] == 'bf16'
+    result(tiny, *only)  # a network more
+    assert asked[1:] == [('fp32', tiny[1:])]
 
 
 @pytest.mark.parametrize('kind', ['forward', 'training'])
