@@ -27,7 +27,6 @@ import re
 import sys
 import warnings
 from collections.abc import Callable
-from datetime import timedelta
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,7 @@ def _guard_checkpoints() -> str:
 
 
 def _allow_cpu_distributed() -> str:
-    """Let ``--launcher pytorch`` run where there is no accelerator, with whichever tool.
+    """Let ``--launcher`` run where there is no accelerator, with whichever tool.
 
     mmengine's launcher calls ``torch.cuda.set_device`` whatever the back-end, and its Runner wraps
     the model with ``device_ids``. The Runner finds both by these names.
@@ -133,13 +132,11 @@ def _allow_cpu_distributed() -> str:
     init_dist = runner.init_dist
 
     def init_cpu(launcher: str, backend: str = 'nccl', **kwargs: Any) -> None:
-        if launcher != 'pytorch':
-            init_dist(launcher, backend, **kwargs)
-            return
-        kwargs.pop('init_backend', None)
-        if 'timeout' in kwargs:
-            kwargs['timeout'] = timedelta(seconds=kwargs['timeout'])
-        torch.distributed.init_process_group('gloo' if backend == 'nccl' else backend, **kwargs)
+        set_device, torch.cuda.set_device = torch.cuda.set_device, lambda device: None
+        try:
+            init_dist(launcher, 'gloo' if backend == 'nccl' else backend, **kwargs)
+        finally:
+            torch.cuda.set_device = set_device
 
     class CPUDistributedDataParallel(runner.MMDistributedDataParallel):
         def __init__(self, module, *args: Any, device_ids: Any = None, **kwargs: Any) -> None:

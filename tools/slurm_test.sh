@@ -1,13 +1,4 @@
 #!/usr/bin/env bash
 # Test under Slurm: tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [ARGUMENTS OF test.py]
-# The variables are those of slurm_train.sh.
-set -euo pipefail
-partition=$1 job_name=$2 config=$3 checkpoint=$4
-shift 4
-gpus=${GPUS:-8} gpus_per_node=${GPUS_PER_NODE:-8}
-if ((gpus < gpus_per_node)); then gpus_per_node=$gpus; fi
-# shellcheck disable=SC2086 several words on purpose
-exec srun --partition="$partition" --job-name="$job_name" --gres="gpu:$gpus_per_node" \
-    --ntasks="$gpus" --ntasks-per-node="$gpus_per_node" --cpus-per-task="${CPUS_PER_TASK:-5}" \
-    --kill-on-bad-exit=1 ${SRUN_ARGS:-} \
-    "${PYTHON:-python}" -u "$(dirname "$0")/test.py" "$config" "$checkpoint" --launcher slurm "$@"
+. "$(dirname "$0")/launch.sh"
+launch_slurm "$1" "$2" test "$3" "${4:?CHECKPOINT}" "${@:5}"

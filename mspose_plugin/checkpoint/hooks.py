@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from mmengine.dist import is_main_process
+from mmengine.dist import all_reduce_params, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
@@ -57,7 +57,8 @@ class AtomicCheckpointHook(CheckpointHook):
     truncates ``last_checkpoint`` before it fills it. Here the new file is complete, then
     ``last_checkpoint`` names it (by rename), then the old one goes; and only files of this run's
     own folder go, whatever a resumed checkpoint says. Weights that are not finite are not written.
-    Arguments as in mmengine.
+    Buffers such as the statistics of batch norms are the mean over the processes. Arguments as in
+    mmengine.
 
     Raises:
         InputError: at a save: weights are not finite, or the file cannot be written.
@@ -135,6 +136,9 @@ class AtomicCheckpointHook(CheckpointHook):
         raise_together(fault)
 
     def _save_checkpoint(self, runner) -> None:
+        # Batch norms have statistics of their own in every process. SyncBuffersHook averages them
+        # after an epoch and before a validation, which a checkpoint by iterations precedes.
+        all_reduce_params(runner.model.buffers(), op='mean')
         with self._failing_together():
             super()._save_checkpoint(runner)
 

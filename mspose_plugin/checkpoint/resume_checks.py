@@ -27,6 +27,7 @@ _KINDS = {
     'best_ckpt': (str, 'a path'),
     'last_ckpt': (str, 'a path'),
     'last_validation_epoch': (Integral, 'an integer'),
+    'total_batch_size': (Integral, 'an integer'),
     'keep_ckpt_ids': ([Integral], 'a list of integers'),
     'outdated_ckpts': ([str], 'a list of paths'),
 }

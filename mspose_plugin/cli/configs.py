@@ -13,6 +13,7 @@ from mmengine.runner import Runner
 
 from mspose_plugin.apis.models import find_config
 from mspose_plugin.utils.checks import check, check_value, refused
+from mspose_plugin.utils.together import check_same
 
 DOWNLOADS = {
     'mpii': 'the images (mpii_human_pose_v1.tar.gz, from the MPII Human Pose site) into '
@@ -166,6 +167,30 @@ def log_boxes(runner: Runner, split: str) -> None:
     if hasattr(dataset, 'bbox_file'):
         source = dataset.bbox_file or f'the ground truth, {dataset.ann_file}'
         runner.logger.info(f'{split}_dataloader: {len(dataset)} boxes of {source}')
+
+
+def check_same_data(runner: Runner, *splits: str) -> None:
+    """Refuse data sets or batches of different numbers in the processes of a run.
+
+    A process with fewer batches leaves the others waiting for it; one with fewer persons, such as
+    on a machine whose copy is not complete, gives them another share than it says.
+
+    Args:
+        runner: before its run.
+        *splits: ``'train'``, ``'val'``, ``'test'``; passed over where the runner has none.
+
+    Raises:
+        InputError: the numbers differ, in all processes.
+    """
+    for split in splits:
+        loop = getattr(runner, f'{split}_loop')
+        if loop is None:
+            continue
+        persons = f'{split}_dataloader: the number of persons'
+        check_same(persons, len(loop.dataloader.dataset), 'all machines need the same data')
+        if split == 'train':
+            batches, whole = 'train_dataloader: the number of batches', 'set sampler.round_up=True'
+            check_same(batches, len(loop.dataloader), whole)
 
 
 def _datasets(cfg: ConfigDict) -> Iterator[ConfigDict]:

@@ -16,7 +16,14 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.configs import check_data, enable_hook, load_run_config, log_boxes, require
+from mspose_plugin.cli.configs import (
+    check_data,
+    check_same_data,
+    enable_hook,
+    load_run_config,
+    log_boxes,
+    require,
+)
 from mspose_plugin.engine.starting import StartingRunner, starting
 from mspose_plugin.export.formats import format_of
 from mspose_plugin.export.network import model_config
@@ -61,6 +68,7 @@ def test(cfg: Config, args: argparse.Namespace) -> None:
     check_data(cfg, 'test')
     runner = StartingRunner.from_cfg(cfg)
     log_boxes(runner, 'test')
+    check_same_data(runner, 'test')
     metrics = runner.test()
     if args.out and is_main_process():
         options = dict(indent=2) if args.out.endswith('.json') else {}

@@ -16,12 +16,18 @@ from mmengine.config import Config
 from mspose_plugin.checkpoint.resume_checks import check_intact, find_intact_checkpoint
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.configs import check_data, load_run_config, log_boxes, require
-from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_work_dir
+from mspose_plugin.cli.configs import (
+    check_data,
+    check_same_data,
+    load_run_config,
+    log_boxes,
+    require,
+)
 from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
-from mspose_plugin.engine.starting import StartingRunner, starting
+from mspose_plugin.engine.starting import TrainingRunner, starting
 from mspose_plugin.utils.checks import check, check_number, check_value
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.together import check_same
 
 NUMBERS = {
     'train_cfg.max_epochs': 1,
@@ -89,13 +95,14 @@ def train(cfg: Config, args: argparse.Namespace) -> None:
         check(known, f'--auto-scale-lr: the config has no {entry}')
         cfg.auto_scale_lr.enable = True
     check_data(cfg, 'train', 'val')
-    # already here, before the Runner writes its config; WorkDirLockHook comes after that
-    lock = lock_work_dir(cfg.work_dir) if cfg.launcher == 'none' else None  # noqa: F841  held
     if args.resume:
         cfg.resume = True
         cfg.load_from = resumed_checkpoint(args.resume, cfg.work_dir)
-    runner = StartingRunner.from_cfg(cfg)
+    runner = TrainingRunner.from_cfg(cfg)
+    shared = 'work_dir has to lie on a file system that all machines see'
+    check_same('--resume: the checkpoint', cfg.get('load_from'), shared)
     log_boxes(runner, 'val')
+    check_same_data(runner, 'train', 'val')
     loader = runner.train_loop.dataloader
     size = f'{len(loader.dataset)} samples, fewer than train_dataloader.batch_size'
     check(len(loader), f'the training set has {size}, and drop_last is set; lower batch_size')

@@ -19,13 +19,17 @@ from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
 
-from mspose_plugin.engine.hooks.work_dir_lock_hook import remove_own_lock
+from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_together, remove_own_lock
 from mspose_plugin.utils.errors import InputError, explain, said
 from mspose_plugin.utils.files import check_writable_folder
+
+STEPS = ('after_train_iter', 'after_val_iter', 'after_test_iter')
 
 
 class StartingRunner(Runner):
     """mmengine's runner, available before it is complete, which knows whether it has done a step.
+
+    Not before that it writes its copy of the config, which may take the place of another run's.
 
     Args:
         *args: as mmengine's.
@@ -42,7 +46,23 @@ class StartingRunner(Runner):
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call the hooks of one place."""
         super().call_hook(fn_name, **kwargs)
-        self.stepped |= fn_name in ('after_train_iter', 'after_val_iter', 'after_test_iter')
+        if not self.stepped and fn_name in STEPS:
+            self.stepped = True
+            self.dump_config()
+
+    def dump_config(self) -> None:
+        """Write the copy of the config into the work directory, once there is a step."""
+        if self.stepped:
+            super().dump_config()
+
+
+class TrainingRunner(StartingRunner):
+    """The runner of a training, which reserves the work directory before it writes there."""
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Join the other processes, and refuse a folder that another run uses."""
+        super().setup_env(env_cfg)
+        self._lock = lock_together(self.work_dir)
 
 
 @contextlib.contextmanager
@@ -50,8 +70,8 @@ def starting(cfg: Config) -> Iterator[None]:
     """Turn what goes wrong before a :class:`StartingRunner`'s first step into one line.
 
     The block holds the whole run. If it fails before its first step, what it wrote is removed: its
-    log folder, its copy of the config and its lock if they were not there before, and the folders
-    that it made. Later errors pass unchanged, and everything stays.
+    log folder, its lock if it was not there before, and the folders that it made. Later errors pass
+    unchanged, and everything stays.
 
     Args:
         cfg: run config with ``filename`` and ``work_dir``.
@@ -64,8 +84,6 @@ def starting(cfg: Config) -> Iterator[None]:
     check_writable_folder(cfg.work_dir)
     place = Path(os.path.abspath(cfg.work_dir))
     missing = [path for path in (place, *place.parents) if not path.exists()]
-    copy = place / os.path.basename(cfg.filename)
-    new = [] if copy.exists() else [copy]
     StartingRunner.latest = None
     try:
         yield
@@ -74,7 +92,7 @@ def starting(cfg: Config) -> Iterator[None]:
         if runner is not None and runner.stepped:
             raise
         if is_main_process():
-            _remove_traces(runner, new, missing)
+            _remove_traces(runner, missing)
         if isinstance(e, InputError) or explain(e):
             raise
         where = f'in {_place(e)}; MSPOSE_TRACEBACK=1 shows more'
@@ -83,18 +101,15 @@ def starting(cfg: Config) -> Iterator[None]:
         StartingRunner.latest = None
 
 
-def _remove_traces(runner: Any, new: list[Path], missing: list[Path]) -> None:
+def _remove_traces(runner: Any, missing: list[Path]) -> None:
     """Remove what a run that did not start has written.
 
     Args:
         runner: the runner, perhaps incomplete; None if there is none.
-        new: files that were not there before.
         missing: folders that were not there before, the work directory and those above it.
     """
     if hasattr(runner, '_log_dir'):
         shutil.rmtree(runner._log_dir, ignore_errors=True)
-        for path in new:
-            path.unlink(missing_ok=True)
     if missing:
         remove_own_lock(missing[0])
     for path in missing:

@@ -85,6 +85,7 @@ class Trials:
             tiny_run.start(
                 [*argv, '--launcher', 'pytorch'],
                 self.folder / 'cwd',
+                str(i),
                 RANK=str(i),
                 LOCAL_RANK=str(i),
                 **common,

@@ -163,21 +163,23 @@ def write_model(folder: Path, deviation: float | None = None) -> tuple[str, str]
     """
     inferencers = "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'"
     config = write_config(folder / 'tiny.py', write_mpii(folder / 'mpii'), inferencers)
+    return str(config), write_weights(config, folder / 'a.pth', deviation)
+
+
+def write_weights(config: Path, path: Path, deviation: float | None = None) -> str:
+    """Write weights of a config's network, as :func:`write_model` does, and return their path."""
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(config).model)
     if deviation is not None:
         for parameter in model.parameters():
             torch.nn.init.normal_(parameter, 0.0, deviation)
-    torch.save(dict(state_dict=model.state_dict()), folder / 'a.pth')
-    return str(config), str(folder / 'a.pth')
+    torch.save(dict(state_dict=model.state_dict(), meta={}), path)
+    return str(path)
 
 
-def _run(argv: Sequence[str], folder: str, env: dict[str, str]) -> None:
-    for number, name in (
-        (1, f'out{env.get("RANK", "")}.txt'),
-        (2, f'err{env.get("RANK", "")}.txt'),
-    ):
+def _run(argv: Sequence[str], folder: str, rank: str, env: dict[str, str]) -> None:
+    for number, name in ((1, f'out{rank}.txt'), (2, f'err{rank}.txt')):
         handle = os.open(os.path.join(folder, name), os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
         os.dup2(handle, number)
     gc.freeze()  # mmengine collects for every data set: seconds over all that is imported
@@ -191,19 +193,20 @@ def _run(argv: Sequence[str], folder: str, env: dict[str, str]) -> None:
     runpy.run_path(argv[0], run_name='__main__')
 
 
-def start(argv: Sequence[str | Path], folder: Path, **env: str) -> BaseProcess:
+def start(argv: Sequence[str | Path], folder: Path, rank: str = '', **env: str) -> BaseProcess:
     """Start a Python script in a process forked from the server.
 
     Args:
         argv: path of the script and its arguments.
         folder: working folder; standard output and error go to ``out.txt`` and ``err.txt``
-            there (``out0.txt`` … for a rank).
+            there.
+        rank: put behind ``out`` and ``err``. Defaults to nothing.
         **env: further environment variables.
     """
     os.environ.setdefault('OMP_NUM_THREADS', '1')
     context = multiprocessing.get_context('forkserver')
     folder.mkdir(parents=True, exist_ok=True)
-    process = context.Process(target=_run, args=([str(a) for a in argv], str(folder), env))
+    process = context.Process(target=_run, args=([str(a) for a in argv], str(folder), rank, env))
     process.start()
     return process
 
@@ -227,10 +230,20 @@ def finish(process: BaseProcess, folder: Path, timeout: float = 120, rank: str =
     )
 
 
-def run_ranks(argv: Sequence[str | Path], folder: Path, count: int = 2) -> list[Finished]:
-    """Run a script in ``count`` processes with the environment that torchrun gives them."""
-    common = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port(), WORLD_SIZE=str(count))
-    started = [start(argv, folder, RANK=str(i), LOCAL_RANK=str(i), **common) for i in range(count)]
+def run_ranks(
+    argv: Sequence[str | Path], folder: Path, count: int = 2, slurm: bool = False
+) -> list[Finished]:
+    """Run a script in ``count`` processes with the environment that torchrun, or srun, gives."""
+    common = dict(MASTER_ADDR='127.0.0.1', MASTER_PORT=free_port())
+    if slurm:
+        common |= dict(SLURM_NTASKS=str(count), SLURM_NODELIST='localhost')
+        names = ('SLURM_PROCID', 'SLURM_LOCALID')
+    else:
+        common |= dict(WORLD_SIZE=str(count))
+        names = ('RANK', 'LOCAL_RANK')
+    started = [
+        start(argv, folder, str(i), **common, **dict.fromkeys(names, str(i))) for i in range(count)
+    ]
     return [finish(p, folder, rank=str(i)) for i, p in enumerate(started)]
 
 

@@ -431,7 +431,7 @@ def test_the_commands_of_the_shell_scripts(tool, inputs, tmp_path):
     words = done.stdout.splitlines()
     assert words[:2] == ['-m', 'torch.distributed.run']
     assert {'--nproc_per_node=2', '--master_port=1234', '--nnodes=1'} <= set(words)
-    script = [str(REPOSITORY / f'tools/{tool}.py'), *inputs, '--launcher', 'pytorch']
+    script = [str(REPOSITORY / f'tools/{tool}.py'), '--launcher', 'pytorch', *inputs]
     assert words[-len(script) - 2 :] == [*script, '--amp', 'a b']
 
 

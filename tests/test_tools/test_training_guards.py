@@ -147,10 +147,12 @@ def test_a_second_training_of_two_processes(train, tmp_path):
     deadline = time.monotonic() + 120
     while 'epoch_3.pth' not in epochs(tmp_path / 'run') and time.monotonic() < deadline:
         time.sleep(0.05)
-    for done in train(ranks=2):
+    config = (tmp_path / 'run/tiny.py').read_bytes()
+    for done in train('randomness.seed=7', ranks=2):
         assert f'run is in use by process {process.pid} on ' in done.error
     process.kill()
     process.join()
+    assert (tmp_path / 'run/tiny.py').read_bytes() == config
     assert train('train_cfg.max_epochs=1').status == 0  # at once
 
 

@@ -16,6 +16,7 @@ from mmengine.runner import EpochBasedTrainLoop, set_random_seed
 from mmpose.registry import HOOKS
 
 _VALIDATED = 'last_validation_epoch'
+_BATCH = 'total_batch_size'
 
 
 @HOOKS.register_module()
@@ -38,6 +39,7 @@ class ExactResumeHook(Hook):
 
     def before_train(self, runner) -> None:
         """Validate once more where the checkpoint was written before its validation."""
+        self._compare_batches(runner)
         loop, epoch = runner.train_loop, runner.epoch
         if runner.val_loop is None or epoch == 0 or not isinstance(loop, EpochBasedTrainLoop):
             return
@@ -48,6 +50,19 @@ class ExactResumeHook(Hook):
                 f'The checkpoint precedes the validation of epoch {epoch}: validating now'
             )
             runner.val_loop.run()
+
+    @staticmethod
+    def _compare_batches(runner) -> None:
+        """Say that the learning rate is that of the checkpoint's total batch size."""
+        size = (runner.train_dataloader.batch_size or 0) * get_world_size()
+        before = runner.message_hub.get_info(_BATCH, size)
+        if before != size:
+            runner.logger.warning(
+                f'resumed with a total batch of {size}, begun with {before}: the learning rate '
+                'stays the checkpoint\'s; take as many processes and the same batch_size to go on '
+                'as before'
+            )
+        runner.message_hub.update_info(_BATCH, before)
 
     def before_val_epoch(self, runner) -> None:
         """Note the epoch, so that a checkpoint written after its validation says so."""

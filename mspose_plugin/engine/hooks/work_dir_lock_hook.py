@@ -63,6 +63,28 @@ def lock_work_dir(work_dir: str | os.PathLike) -> FileLock | None:
     return lock
 
 
+def lock_together(work_dir: str | os.PathLike) -> FileLock | None:
+    """Reserve a work directory for all processes of a run; the main one holds the lock.
+
+    Args:
+        work_dir: as for :func:`lock_work_dir`.
+
+    Returns:
+        As :func:`lock_work_dir`; None in the other processes.
+
+    Raises:
+        InputError: as :func:`lock_work_dir`, in every process.
+    """
+    lock = fault = None
+    if is_main_process():
+        try:
+            lock = lock_work_dir(work_dir)
+        except InputError as e:
+            fault = str(e)
+    raise_together(fault)
+    return lock
+
+
 def remove_own_lock(work_dir: str | os.PathLike) -> None:
     """Remove the lock file of a work directory if this process was the last to hold it."""
     path = Path(work_dir, LOCK_FILE)
@@ -86,7 +108,7 @@ class WorkDirLockHook(Hook):
     """Keeps a second training run out of a work directory as long as the first one lasts.
 
     Two of them would delete each other's unfinished checkpoints and mix their finished ones. The
-    main process holds the lock (see :func:`lock_work_dir`); tests do not need it.
+    main process holds the lock (see :func:`lock_together`); tests do not need it.
 
     Raises:
         InputError: before the training, in every process, when the directory is in use.
@@ -98,13 +120,7 @@ class WorkDirLockHook(Hook):
         """Lock the work directory."""
         if not isinstance(runner._train_loop, BaseLoop):  # a dict when testing
             return
-        fault = None
-        if is_main_process():
-            try:
-                self._lock = lock_work_dir(runner.work_dir)
-            except InputError as e:
-                fault = str(e)
-        raise_together(fault)
+        self._lock = lock_together(runner.work_dir)
 
     def after_run(self, runner) -> None:
         """Release the work directory, for a process that goes on after its training."""

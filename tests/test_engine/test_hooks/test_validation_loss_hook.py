@@ -17,8 +17,11 @@ param_scheduler[0].update(monitor='val/loss', rule='less')
 default_hooks['checkpoint'] = dict(save_best='val/loss', rule='less')
 train_cfg['max_epochs'] = 2
 default_hooks['checkpoint']['max_keep_ckpts'] = 2
-# each process has batch statistics of its own, of which the checkpoint has the first's
-default_hooks['sync'] = dict(type='SyncBuffersHook')
+'''
+ITERATIONS = '''
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=2, val_interval=1)
+train_dataloader['sampler'] = dict(type='InfiniteSampler', shuffle=True)
+default_hooks['checkpoint']['by_epoch'] = False
 '''
 
 
@@ -47,22 +50,28 @@ def loss_of(config, weights):
 def logged(folder):
     (file,) = folder.glob('run/*/vis_data/scalars.json')
     entries = map(json.loads, file.read_text().splitlines())
-    return [entry for entry in entries if 'epoch' not in entry]
+    return [entry for entry in entries if 'val/loss' in entry]
 
 
-@pytest.mark.parametrize('ranks', [1, 2])
-def test_it_is_the_mean_over_all_persons(config, tmp_path, ranks):
+@pytest.mark.parametrize('ranks, unit', [(1, 'epoch'), (2, 'iter')])
+def test_it_is_the_mean_over_all_persons(config, tmp_path, ranks, unit):
+    """Every process has batch norms of its own; the checkpoint has the mean that was validated."""
+    if unit == 'iter':
+        config = config.with_name('iterations.py')
+        config.write_text(config.with_name('tiny.py').read_text() + ITERATIONS)
     argv = [TRAIN, config, '--work-dir', 'run']
     if ranks == 1:
         done = [run(argv, tmp_path)]
     else:
         done = run_ranks([*argv, '--launcher', 'pytorch'], tmp_path)
     assert [d.status for d in done] == [0] * ranks, done[0].err
-    for epoch, metrics in enumerate(logged(tmp_path), 1):
-        by_hand = loss_of(config, tmp_path / f'run/epoch_{epoch}.pth')
+    found = logged(tmp_path)
+    assert len(found) == 2
+    for number, metrics in enumerate(found, 1):
+        by_hand = loss_of(config, tmp_path / f'run/{unit}_{number}.pth')
         assert metrics['val/loss'] == pytest.approx(by_hand, rel=1e-5)
         assert 'PCKh' in metrics  # as without
-    assert list((tmp_path / 'run').glob('best_val_loss_epoch_*.pth'))
+    assert list((tmp_path / 'run').glob(f'best_val_loss_{unit}_*.pth'))
 
 
 def test_it_needs_targets(config, tmp_path):

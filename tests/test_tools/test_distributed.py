@@ -1,0 +1,144 @@
+"""One process and several: the same figures, the same training, and one line for what differs."""
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import tiny_run
+import torch
+from mmengine.config import Config
+from tiny_run import REPOSITORY, TRAIN, run, run_ranks
+
+from mspose_plugin.synthetic import Recipe, write_dataset
+from tools import measure_distributed
+from tools.measure_distributed import Training, distance, weights
+
+pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='needs a GPU for each process')
+
+MPII = '''
+train_dataloader['batch_size'] = 4
+val_evaluator = test_evaluator = [dict(type='PCKhAUC'), dict(type='BoxPCK', prefix='box')]
+'''
+COCO = '''
+model['backbone']['num_keypoints'] = 17
+val_dataloader['dataset'] = dict(
+    type='CocoDataset', data_root='{data}/', data_mode='topdown', test_mode=True,
+    ann_file='annotations/person_keypoints_val2017.json', data_prefix=dict(img='val2017/'),
+    pipeline=val_pipeline)
+test_evaluator = dict(
+    type='CocoMetric', ann_file='{data}/annotations/person_keypoints_val2017.json')
+'''
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """Return the module's folder; ``measure_distributed`` starts its processes there."""
+    path = tmp_path_factory.mktemp('distributed')
+
+    def launch(tool, words, processes, threads=1):
+        argv = [REPOSITORY / f'tools/{tool}.py', *words]
+        several = [*argv, '--launcher', 'pytorch']
+        done = [run(argv, path)] if processes == 1 else run_ranks(several, path, processes)
+        assert [d.status for d in done] == [0] * processes, done[0].err + done[-1].err
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measure_distributed, 'launch', launch)
+        yield path
+
+
+@pytest.fixture(scope='module')
+def cfg(folder):
+    """Return a config whose epoch is two batches of 4 and one of 2; two persons are validated."""
+    data = tiny_run.write_mpii(folder / 'mpii', train=10, val=2)
+    return Config.fromfile(tiny_run.write_config(folder / 'tiny.py', data, MPII))
+
+
+@pytest.fixture(scope='module')
+def fixed(folder, cfg):
+    """Return what was logged by one process and by two, with fixed batch norms."""
+    trainings = Training(fixed=True), Training(2, fixed=True)
+    return [measure_distributed.train(t, cfg, 2, folder) for t in trainings]
+
+
+def test_two_processes_train_as_one(folder, fixed):
+    one, two = (run['validations'] for run in fixed)
+    assert len(one) == len(two) == 2
+    for ours, theirs in zip(one, two):
+        assert ours['PCKh'] == theirs['PCKh'] and ours['box/AUC'] == theirs['box/AUC']
+        assert ours['val/loss'] == pytest.approx(theirs['val/loss'], rel=1e-5)
+    assert one[0]['val/loss'] > one[1]['val/loss']
+    names = [Training(n, fixed=True).name for n in (1, 2)]
+    assert distance(*(weights(folder / name) for name in names)) < 1e-5
+
+
+@pytest.mark.parametrize('launcher, processes', [('none', 1), ('slurm', 2)])
+def test_two_processes_resumed(folder, fixed, launcher, processes, tmp_path):
+    """With two it is the same to the last bit; with one, to rounding."""
+    whole = folder / Training(2, fixed=True).name
+    argv = [
+        *(TRAIN, folder / f'{Training(processes, fixed=True).name}.py'),
+        *('--work-dir', tmp_path / 'run', '--resume', whole / 'epoch_1.pth'),
+        *('--launcher', launcher),
+    ]
+    done = [run(argv, tmp_path)] if processes == 1 else run_ranks(argv, tmp_path, slurm=True)
+    assert [d.status for d in done] == [0] * processes, done[0].err
+    assert 'resumed epoch: 1, iter: 3' in done[0].out and 'total batch' not in done[0].out
+    apart = distance(weights(whole), weights(tmp_path / 'run'))
+    assert apart == 0 if processes == 2 else 0 < apart < 1e-5
+
+
+def test_another_total_batch_is_said(folder, fixed, tmp_path):
+    whole = folder / Training(2, fixed=True).name
+    argv = [TRAIN, folder / f'{whole.name}.py', '--work-dir', tmp_path, '--resume']
+    done = run([*argv, whole / 'epoch_1.pth'], tmp_path)
+    assert done.status == 0, done.err
+    assert 'resumed with a total batch of 2, begun with 4: the learning rate stays' in done.out
+
+
+def test_the_same_figures(folder, fixed, cfg):
+    """Three processes share two persons: one has none."""
+    checkpoint = str(folder / Training(fixed=True).name / 'epoch_2.pth')
+    config = folder / 'tiny.py'
+    (one, ours), (three, theirs) = (
+        measure_distributed.test(n, config, checkpoint, folder) for n in (1, 3)
+    )
+    assert one == three and {'PCKh', 'box/PCK'} <= one.keys()
+    assert ours.shape == (2, 16, 2) and np.array_equal(ours, theirs)
+
+
+def test_the_same_figures_of_coco(folder):
+    """Two processes share nine persons, in batches of two."""
+    data = folder / 'coco'
+    write_dataset(Recipe('coco', 0, 2), data)
+    config = tiny_run.write_config(folder / 'coco.py', data, COCO.format(data=data))
+    checkpoint = tiny_run.write_weights(config, folder / 'coco.pth', deviation=0.1)
+    (one, ours), (two, theirs) = (
+        measure_distributed.test(n, config, checkpoint, folder) for n in (1, 2)
+    )
+    assert one == two and 'coco/AP' in one
+    assert len(ours) == 9 and np.array_equal(ours, theirs) and len(np.unique(ours)) > 99
+
+
+def test_batches_that_do_not_come_out_even(folder, cfg, tmp_path):
+    """A process with fewer would leave the other one waiting."""
+    options = ['train_dataloader.sampler.round_up=False', 'train_dataloader.dataset.indices=9']
+    argv = [TRAIN, folder / 'tiny.py', '--work-dir', 'run', '--launcher', 'pytorch']
+    for done in run_ranks([*argv, '--cfg-options', *options], tmp_path):
+        assert done.error == (
+            'error: train_dataloader: the number of batches is 2 in one process, 1 in another; '
+            'set sampler.round_up=True'
+        )
+    assert not (tmp_path / 'run').exists()
+
+
+def test_two_nodes_says_what_it_needs(tmp_path):
+    """Run it by hand: two machines are two network namespaces, and torchrun in each."""
+    words = [REPOSITORY / 'tests/helpers/two_nodes.sh', 'dist_train.sh', 'a.py', '1']
+    env = dict(PATH=str(tmp_path))
+    for name in ('bash', 'dirname', 'realpath'):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    done = subprocess.run(words, env=env, capture_output=True, text=True)
+    needed = 'there is no ip; install iproute2' if os.geteuid() == 0 else 'network namespaces need'
+    assert (done.returncode, done.stdout) == (77, '') and f'skipped: {needed}' in done.stderr
