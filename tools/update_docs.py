@@ -226,9 +226,10 @@ def peers(**runs: dict) -> str:
             parts += [f'**{name}, batch {batch}**\n\n', _peers_table(groups), '\n']
         first = run['groups'][0]
         commits = ', '.join(sorted({group['commit'] for group in run['groups']}))
+        clock = dict(cpu='processor time', wall='wall-clock time')[first['clock']]
         parts.append(
-            f'{first["device_name"]}, threads: {first["threads"]}; torch {first["torch"]}; '
-            f'commit {commits}.\n'
+            f'{first["device_name"]}, threads: {first["threads"]}; {clock}; torch '
+            f'{first["torch"]}; commit {commits}.\n'
         )
     return ''.join(parts)
 

@@ -187,10 +187,10 @@ def measure(
         clock: as for :func:`~mspose_plugin.benchmarks.timing.by_turns`.
 
     Returns:
-        For each network ``network``, ``config``, ``input_size``; ``params``, ``gmacs`` and
-        ``peak_mb`` (see :func:`facts`; no memory where PyTorch does not run the operations);
-        ``ms`` and ``floor_ms`` per image; ``ratio`` to the reference and its ``quartiles``; or
-        ``why`` it cannot be run.
+        For each network ``network``, ``config``, ``cfg_options``, ``input_size``; ``params``,
+        ``gmacs`` and ``peak_mb`` (see :func:`facts`; no memory where PyTorch does not run the
+        operations); ``ms`` and ``floor_ms`` per image; ``ratio`` to the reference and its
+        ``quartiles``; or ``why`` it cannot be run.
 
     Raises:
         InputError: the reference cannot be run in fp32.
@@ -202,7 +202,10 @@ def measure(
         run()  # the first is slower
     for name, network in networks.items():
         side = network.input_size or group.input_size
-        row: dict[str, Any] = dict(network=name, config=network.config, input_size=side)
+        options = dict(network.cfg_options)
+        row: dict[str, Any] = dict(
+            network=name, config=network.config, cfg_options=options, input_size=side
+        )
         rows.append(row)
         try:
             found = facts(group if is_eager(group.mode) else plain, network)

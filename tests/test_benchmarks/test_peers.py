@@ -202,7 +202,8 @@ def test_table_of_the_documents():
     first = dict(network='ours', **facts, **times)
     second = dict(first, network='theirs', config='mmpose::c/d.py')
     refused = dict(network='theirs', config='mmpose::c/d.py', input_size=256, why='no')
-    common = dict(workload='forward', batch=1, device_name='CPU', threads=1, torch='2', commit='c')
+    machine = dict(device_name='CPU', threads=1, clock='cpu', torch='2', commit='c')
+    common = dict(workload='forward', batch=1, **machine)
     groups = [
         dict(common, mode='fp32', rows=[first, second]),
         dict(common, mode='onnx', rows=[first, refused]),
