@@ -3,6 +3,8 @@
 # make demo-mlpe    the same for MLPE
 # make lint         ruff, mypy, the documents' figures and site
 # make docs         the documentation site, in build/site
+# make wheels       what to install on a machine without a network, in build/wheels; THERE='torch ...'
+#                   is not in it, nor what that needs alone
 # make test         lint and the whole test suite
 # make test-oldest  the fast part of the suite with the oldest releases, in .venv-oldest
 PYTHON ?= python3
@@ -25,7 +27,10 @@ FAST := $(addprefix tests/test_, compat.py codecs evaluation models checkpoint d
 # a process that dies ends the run: with another in its place, xdist may wait for ever
 PARALLEL := --numprocesses auto --dist loadfile --max-worker-restart 0
 
-.PHONY: setup demo demo-mlpe docs lint test test-oldest clean
+WHEELS := build/wheels
+THERE ?= torch torchvision numpy opencv-python
+
+.PHONY: setup demo demo-mlpe docs wheels lint test test-oldest clean
 setup: $(VENV)/.ready
 
 $(BIN)/uv:
@@ -52,6 +57,22 @@ demo-mlpe: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+# an override that holds nowhere takes a package out; what has no wheel is built beside NumPy
+wheels: | $(BIN)/uv
+	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/wheels-env
+	$(UV) --python build/wheels-env pip 'setuptools<81' wheel cython numpy
+	printf "%s; sys_platform == 'nowhere'\n" $(THERE) > build/there.txt
+	PYTHONPATH=tools/build $(BIN)/uv pip compile --quiet $(if $(INDEX),--default-index $(INDEX)) \
+		--python build/wheels-env --no-build-isolation --no-header --no-annotate \
+		--no-emit-index-url --overrides build/there.txt --extra lite \
+		--output-file $(WHEELS)/requirements.txt pyproject.toml
+	PYTHONPATH=tools/build build/wheels-env/bin/pip wheel --quiet --no-deps --no-build-isolation \
+		--no-binary xtcocotools --wheel-dir $(WHEELS) --requirement $(WHEELS)/requirements.txt .
+	rm -rf build/lib build/bdist.*
+	echo mspose-plugin >> $(WHEELS)/requirements.txt
+	du -sh $(WHEELS)
 
 lint: setup docs
 	$(BIN)/ruff check .

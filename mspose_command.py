@@ -33,6 +33,7 @@ COMMANDS = {
     'check-data': 'show, repair and draw own annotations, and begin a config with them',
     'ablate': 'train and test variants of a config with several seeds, and compare',
     'curves': 'draw the curves of a training',
+    'gpu-check': 'see in minutes what a GPU does: every config, speed, a training',
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""

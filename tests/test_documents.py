@@ -43,6 +43,7 @@ SHELL = (
     'mkdir',
     'mv',
     'python -m http.server',
+    'python -m venv',
     'sha256sum',
     'md5sum',
     'tar',
@@ -138,6 +139,8 @@ def accept(words):
                 assert (ROOT / config).is_file(), line
             elif config not in PLACEHOLDERS and not config.endswith('.py'):
                 read_config(config)  # a name of the project's
+    elif name == 'tools/gpu_check.sh':
+        accept(['mspose', 'gpu-check', *words[1:]])
     elif re.fullmatch(r'tools/\w+\.sh', name):
         launcher, _, command = Path(name).stem.partition('_')
         count = 1 + (command == 'test')  # CONFIG and, for a test, CHECKPOINT

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import os
 import platform
 import pprint
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,6 +28,7 @@ from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.files import read_json, write_file, write_json
+from mspose_plugin.utils.processes import context, settle
 
 PACKAGES = ('mmpose', 'mmengine', 'numpy', 'opencv-python')
 PRELOAD = ('mspose_plugin.cli.train', 'mspose_plugin.cli.test', 'mmpose.models', 'mmpose.datasets')
@@ -197,10 +194,8 @@ def start_command(command: str, words: list[str], log: Path, threads: int | None
     Returns:
         Its last words if it failed, else ''.
     """
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(list(PRELOAD))  # imports take seconds: once for all rows
     args = (command, words, str(log), threads, os.getcwd(), dict(os.environ))
-    process = context.Process(target=run_command, args=args)
+    process = context(PRELOAD).Process(target=run_command, args=args)  # type: ignore[attr-defined]
     process.start()
     process.join()
     if not process.exitcode:
@@ -216,23 +211,12 @@ def run_command(
     """Be the process of :func:`start_command`."""
     os.environ.update(env)
     os.chdir(cwd)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    handle = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    for number in (1, 2):
-        os.dup2(handle, number)
-    sys.stdout, sys.stderr = (os.fdopen(n, 'w', buffering=1) for n in (1, 2))
+    settle(log)
     if threads:
         torch.set_num_threads(threads)
     import mspose_command
 
     mspose_command.main([command, *words])
-
-
-def _end_with(parent: Any) -> None:
-    parent.join()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def logged_losses(folder: Path) -> dict[str, float | None]:

@@ -9,7 +9,6 @@ take the others down.
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import platform
 import re
@@ -42,6 +41,7 @@ from mmpose.structures import PoseDataSample
 
 from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.utils.mmcv_ops import UnavailableOperatorError
+from mspose_plugin.utils.processes import context
 
 LIMIT = 600
 """Seconds that a config may take."""
@@ -87,10 +87,11 @@ def check(paths: Sequence[Path], workers: int, device: str) -> dict[str, Any]:
 
 
 def _in_a_process(path: Path, device: str) -> dict[str, Any]:
-    context = multiprocessing.get_context('forkserver')  # its server has imported this module
-    context.set_forkserver_preload([__name__])
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(theirs, path, device), daemon=True)
+    how = context([__name__], gpu=device.startswith('cuda'))
+    ours, theirs = how.Pipe(duplex=False)
+    process = how.Process(  # type: ignore[attr-defined]
+        target=_send, args=(theirs, path, device), daemon=True
+    )
     start = time.monotonic()
     process.start()
     theirs.close()

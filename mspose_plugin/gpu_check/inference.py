@@ -1,0 +1,102 @@
+"""How long a prediction takes: the network alone, and from a picture to keypoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from itertools import product
+from pathlib import Path
+from timeit import Timer
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from torch.utils.benchmark import timer
+
+from mspose_plugin.apis import PosePredictor
+from mspose_plugin.apis.models import find_config
+from mspose_plugin.cli.configs import load_config
+from mspose_plugin.gpu_check import step
+from mspose_plugin.gpu_check.rows import Row, Settings, measured
+from mspose_plugin.utils import untrained
+from mspose_plugin.utils.files import check_writable_file
+
+BATCHES = (1, 32)
+WARM_UP, REPEATS = 5, 20
+
+
+def inference(settings: Settings, deadline: float) -> Iterator[Row]:
+    """Yield rows of the network and of a predictor, what is compiled at the end."""
+    torch.manual_seed(settings.seed)
+    step.use_precision('tf32')
+    cfg = load_config(settings.config)
+    weights = Path(settings.folder, 'untrained.pth')
+    check_writable_file(str(weights))
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(dict(state_dict=untrained.build(cfg).state_dict()), weights)
+    yield from measured(_tasks(settings, cfg, str(weights)), deadline)
+    weights.unlink()
+
+
+def _tasks(
+    settings: Settings, cfg: Config, weights: str
+) -> Iterator[tuple[str, Callable[[], dict[str, Any]]]]:
+    batches = BATCHES[:1] if settings.quick else BATCHES
+    eager: list[Callable] = [_time_network, _time_predictor]
+    for batch, half, measure in product(batches, (False, True), eager):
+        name = 'network' if measure is _time_network else 'PosePredictor'
+        yield (
+            f'{name}{", half" * half}, batch {batch}',
+            partial(measure, settings, cfg, weights, batch, half),
+        )
+    if settings.quick:
+        return
+    for batch, half in product(batches, (True, False)):
+        yield (
+            f'network{", half" * half}, compiled, batch {batch}',
+            partial(_time_network, settings, cfg, weights, batch, half, compiled=True),
+        )
+
+
+def _time_network(
+    settings: Settings, cfg: Config, weights: str, batch: int, half: bool, compiled: bool = False
+) -> dict[str, float]:
+    """Time the heatmaps of a batch that is there."""
+    torch.compiler.reset()
+    model: Any = untrained.build(cfg).to(settings.device).eval()
+    width, height = untrained.codec(cfg)['input_size']
+    images = torch.rand(batch, 3, height, width, device=settings.device)
+    if compiled:
+        step.compile_stacks(model)
+    dtype = torch.float16 if settings.gpu else torch.bfloat16
+    kind = torch.device(settings.device).type
+
+    @torch.no_grad()
+    def run() -> None:
+        with torch.autocast(kind, dtype) if half else nullcontext():
+            model(images, None, mode='tensor')
+
+    return _latency(run, batch, settings)
+
+
+def _time_predictor(
+    settings: Settings, cfg: Config, weights: str, batch: int, half: bool
+) -> dict[str, float]:
+    """Time all of it, with the mirror image as a test has it; each picture is one person."""
+    predictor = PosePredictor(
+        find_config(settings.config), weights, device=settings.device, batch_size=batch, half=half
+    )
+    rng = np.random.default_rng(settings.seed)
+    pictures = list(rng.integers(0, 256, (batch, 480, 640, 3), np.uint8))
+    return _latency(lambda: predictor(pictures), batch, settings)
+
+
+def _latency(run: Callable[[], object], batch: int, settings: Settings) -> dict[str, float]:
+    """Return the median and the 95th percentile, each run waited for."""
+    for _ in range(1 if settings.quick else WARM_UP):
+        run()
+    times = Timer(run, timer=timer).repeat(2 if settings.quick else REPEATS, 1)
+    middle, high = np.percentile(times, (50, 95)).tolist()
+    return dict(ms=1e3 * middle, ms_95_percent=1e3 * high, images_per_second=batch / middle)

@@ -1,0 +1,78 @@
+"""Rows: what fails, runs out of memory or comes too late is one."""
+
+import time
+
+import pytest
+import torch
+from gpu_settings import settings
+
+from mspose_plugin.gpu_check.report import cells, goals
+from mspose_plugin.gpu_check.rows import measured, row
+from mspose_plugin.gpu_check.throughput import Way, ways
+
+
+def raising(error):
+    def measure():
+        raise error
+
+    return measure
+
+
+def test_whatever_happens_is_a_row_and_the_next_one_follows():
+    tasks = [
+        ('memory', raising(torch.OutOfMemoryError('CUDA out of memory. Tried to ...'))),
+        ('broken', raising(RuntimeError('cuDNN error\nmore'))),
+        ('wrong', lambda: dict(loss=1.0, fault='the losses differ')),
+        ('right', lambda: dict(loss=2.0)),
+    ]
+    memory, broken, wrong, right = measured(tasks, time.monotonic() + 100)
+    assert memory['state'] == 'out of memory'
+    assert (broken['state'], broken['why']) == ('failed', 'RuntimeError: cuDNN error')
+    assert (wrong['state'], wrong['why']) == ('failed', 'the losses differ')
+    assert wrong['figures'] == dict(loss=1.0)
+    assert right['state'] == 'ok' and right['figures'] == dict(loss=2.0)
+
+
+def test_what_would_begin_too_late_is_skipped():
+    (late,) = measured([('late', raising(AssertionError))], time.monotonic() - 1)
+    assert (late['state'], late['why']) == ('skipped', 'no time left')
+
+
+def test_a_line_shows_short_figures_or_the_reason():
+    line = cells('a', row('b', images_per_second=123.456, packages={}, peak_gib=None))
+    assert line == ['a', 'b', 'images per second 123.5', 'ok']
+    assert cells('a', row('b', 'failed', 'no', ms=1.0)) == ['a', 'b', 'no', 'failed']
+
+
+def test_every_way_has_its_own_name_and_every_batch_its_rival():
+    found = ways(settings('cuda'))
+    assert len({str(way) for way in found}) == len(found)
+    assert {w.batch for w in found if w.plain and w.precision == 'fp32'} == {8, 2}
+
+
+def speed(way, value):
+    return row(str(way), images_per_second=value)
+
+
+@pytest.mark.parametrize(
+    'ours, name, expected',
+    [
+        (600.0, 'NVIDIA H200', [(3.0, 'held'), (600.0, 'held'), (6.0, 'missed')]),
+        (300.0, 'NVIDIA H200', [(1.5, 'missed'), (300.0, 'missed'), (6.0, 'missed')]),
+        (600.0, 'NVIDIA A100', [(3.0, 'held'), (6.0, 'missed')]),
+    ],
+)
+def test_goals(ours, name, expected):
+    parts = dict(
+        environment=[row('GPU', name=name)],
+        throughput=[
+            speed(Way(8, 'fp32', plain=True), 200.0),
+            speed(Way(8, 'fp32'), 150.0),
+            speed(Way(8, 'bf16', channels_last=True), ours),
+            row(str(Way(2, 'fp32', plain=True)), 'out of memory'),
+        ],
+        training=[row('adam', data_percent=1.0), row('sgd', data_percent=6.0), row('lost')],
+    )
+    found = goals(parts, settings('cuda'))
+    assert [(r['figures']['value'], r['state']) for r in found] == expected
+    assert goals(parts, settings('cpu')) == [] and goals({}, settings('cuda')) == []
