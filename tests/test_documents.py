@@ -153,6 +153,12 @@ def accept(words):
         elif command == 'train':
             rest = ['--work-dir', *rest]
         accept(['mspose', command, *files, *rest])
+    elif name == 'tests/helpers/two_nodes.sh':
+        accept([f'tools/{words[1]}', *words[2:]])
+    elif name == 'torchrun':
+        at = words.index('-m')
+        assert words[at + 1] == 'mspose_plugin', line
+        accept(['mspose', *words[at + 2 :]])
     elif name == 'make':
         targets = re.findall(r'^([\w-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE)
         assert [w for w in words[1:] if '=' not in w and w not in targets] == [], line

@@ -147,6 +147,39 @@ def peaks(counts: dict) -> str:
     )
 
 
+def distributed(**measured: dict) -> str:
+    """What ``tools/measure_distributed.py`` writes."""
+    parts = []
+    for found in measured.values():
+        rows = [
+            [
+                'fixed norms, no augmentation' if run['fixed'] else 'as the config says',
+                *(str(run[key]) for key in ('processes', 'threads', 'seed')),
+                ' '.join(f'{v["val/loss"]:.4f}' for v in run['validations']),
+                f'{run["validations"][-1]["PCKh"]:.2f}',
+                f'{run["weights_apart"]:.1g}' if 'weights_apart' in run else '',
+                f'{run["images_per_second"]:.1f}',
+            ]
+            for run in found['trainings']
+        ]
+        columns = ['training', 'processes', 'threads', 'seed', 'val/loss after each epoch', 'PCKh']
+        parts.append(table([*columns, 'weights apart', 'images/s'], rows))
+        first, *others = found['tests']
+        for test in others:
+            same = 'the same' if test['metrics'] == first['metrics'] else 'other'
+            parts.append(
+                f'\nTested by {test["processes"]} processes in place of one: {test["persons"]} of '
+                f'{first["persons"]} persons, {same} metrics, keypoints up to '
+                f'{test["pixels_apart"]:.2g} px apart.\n'
+            )
+        parts.append(
+            f'\n`{found["config"]}`, total batch {found["batch_size"]}, commit {found["commit"]}, '
+            f'torch {found["torch"]}, {found["cpus"]} {found["device"]} cores with a load of '
+            f'{found["load"]:.1f}.\n'
+        )
+    return ''.join(parts)
+
+
 def recipes(**runs: dict) -> str:
     """What ``mspose ablate`` writes, ``VARIANT_SEED.json``."""
     rows = []
@@ -338,7 +371,7 @@ RENDER: dict[str, Callable[..., str]] = {
         f.__name__: f
         for f in (demo, complexity, mlpe_small, peaks, benchmark, peers, zoo, zoo_total, models)
     },
-    **{f.__name__: f for f in (photographs, photographs_metafile)},
+    **{f.__name__: f for f in (photographs, photographs_metafile, distributed)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
