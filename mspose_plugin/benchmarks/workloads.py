@@ -26,8 +26,6 @@ Run = Callable[[], object]
 """One repetition."""
 WORDS = ('fp32', 'bf16', 'channels_last', 'compile', *FORMATS)
 TYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
-BATCHES = dict(cpu=1, cuda=64)
-"""Images that make a convolution large for a kind of device."""
 RECOMPILED = 256
 """Networks of one class that may be compiled; beyond PyTorch's 8 it would run them uncompiled."""
 
@@ -115,7 +113,8 @@ def convolution(mode: str, device: str) -> tuple[Run, float]:
         mode: see above.
         device: such as ``'cpu'``.
     """
-    batch, dtype = BATCHES[torch.device(device).type], TYPES[precision_of(mode)]
+    batch = 1 if torch.device(device).type == 'cpu' else 64
+    dtype = TYPES[precision_of(mode)]
     layer = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(device, dtype)
     images = torch.randn(batch, 256, 64, 64).to(device, dtype)
     images, layer = (_laid_out(part, ['channels_last']) for part in (images, layer))
