@@ -9,7 +9,7 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(num_stacks=1, channels=128, depth=3, levels=(4, 2, 1), channels_last=True),
+    backbone=dict(num_stacks=1, channels=128, depth=3, levels=(4, 2, 1)),
     head=dict(decoder=_base_.codec))
 
 data_root = 'work_dirs/demo/data/'

@@ -11,7 +11,7 @@ _base_ = [
 ]
 
 model = dict(
-    backbone=dict(num_stacks=2, channels=128, depth=3, levels=(4, 2, 1), channels_last=True),
+    backbone=dict(num_stacks=2, channels=128, depth=3, levels=(4, 2, 1)),
     head=dict(loss=dict(skeleton='mpii', alpha=0.1), decoder=_base_.codec))
 
 data_root = 'data/photographic/'

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import torch
 from mmengine.dist import all_reduce_params, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
+from mmengine.optim import OptimWrapperDict
 from mmengine.runner import BaseLoop, Runner
 from mmpose.registry import HOOKS
+from torch.optim import Optimizer
 
 from mspose_plugin.checkpoint.resume_checks import (
     bare,
@@ -189,6 +192,22 @@ class AtomicCheckpointHook(CheckpointHook):
             self._remove_outdated(runner)
 
 
+def follow_weights(optimizer: Optimizer) -> None:
+    """Lay out an optimizer's state in memory as the weights that it belongs to.
+
+    Fused optimizers go through both side by side and do not look. A checkpoint written where the
+    weights were laid out otherwise brings other state.
+
+    Args:
+        optimizer: with its state loaded.
+    """
+    for weights, state in optimizer.state.items():
+        for name, value in state.items():
+            same_shape = isinstance(value, torch.Tensor) and value.shape == weights.shape
+            if same_shape and value.stride() != weights.stride():
+                state[name] = torch.empty_like(weights, dtype=value.dtype).copy_(value)
+
+
 @HOOKS.register_module()
 class CheckpointFitHook(Hook):
     """Strict loading for tests and resumed trainings, where mmengine loads what fits.
@@ -199,6 +218,12 @@ class CheckpointFitHook(Hook):
     """
 
     priority = 'LOWEST'
+
+    def before_train(self, runner) -> None:
+        """Fit the optimizer's state, loaded by now, to the weights."""
+        wrapper = runner.optim_wrapper
+        for one in wrapper.values() if isinstance(wrapper, OptimWrapperDict) else (wrapper,):
+            follow_weights(one.optimizer)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Compare the checkpoint's tensors with the model's.

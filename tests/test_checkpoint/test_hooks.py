@@ -1,5 +1,6 @@
 """The order in which checkpoints come and go, and checkpoints that do not fit."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from mspose_plugin.checkpoint.hooks import AtomicCheckpointHook
+from mspose_plugin.checkpoint.hooks import AtomicCheckpointHook, follow_weights
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.checkpoint.saving import AtomicLocalBackend
 from mspose_plugin.checkpoint.strict_loading import load_strictly
@@ -133,6 +134,29 @@ def test_load_strictly():
     ):
         with pytest.raises(InputError, match=f'^x does not fit the model: .*{message}'):
             load_strictly(model, state, 'x')
+
+
+@pytest.mark.parametrize('kind', ['AdamW', 'SGD'])
+def test_a_fused_optimizer_continues_where_weights_are_laid_out_otherwise(kind):
+    """It steps through weights and momenta side by side, whatever their layout."""
+    options = dict(SGD=dict(momentum=0.9)).get(kind, {})
+    values, gradient = torch.rand(4, 6, 3, 3), torch.rand(4, 6, 3, 3)
+
+    def optimize(layout, steps, state=None):
+        weights = values.to(memory_format=layout, copy=True).requires_grad_()
+        optimizer = getattr(torch.optim, kind)([weights], lr=0.1, fused=True, **options)
+        if state:
+            optimizer.load_state_dict(copy.deepcopy(state))
+            follow_weights(optimizer)
+        for i in range(steps):
+            weights.grad = (gradient * (i + 1)).to(memory_format=layout)
+            optimizer.step()
+        return weights.detach(), optimizer.state_dict()
+
+    _, plain = optimize(torch.contiguous_format, 2)
+    want, _ = optimize(torch.contiguous_format, 1, plain)
+    got, _ = optimize(torch.channels_last, 1, plain)
+    torch.testing.assert_close(got, want)
 
 
 def test_autocast_optim_wrapper():

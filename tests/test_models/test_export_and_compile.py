@@ -17,7 +17,7 @@ NETWORKS = dict(
         head=dict(context_channels=16, **REGRESSION),
     ),
     msspose_image=dict(
-        backbone=dict(type='MultiScaleHourglass', context='image', channels_last=True, **HOURGLASS),
+        backbone=dict(type='MultiScaleHourglass', context='image', **HOURGLASS),
         head=dict(context_channels=3, input_stacks=2, **REGRESSION),
     ),
     msspose_first_stage=dict(
@@ -40,7 +40,9 @@ NETWORKS = dict(
 @pytest.fixture(params=NETWORKS)
 def network(request):
     """Return a pose estimator in test mode, and an image of a size that MLPE's levels cut."""
-    model = MODELS.build(dict(type='TopdownPoseEstimator', **NETWORKS[request.param])).eval()
+    model = MODELS.build(
+        dict(type='ConditionalTopdownPoseEstimator', **NETWORKS[request.param])
+    ).eval()
     size = (52, 76) if request.param.startswith('mlpe') else (48, 64)
     return model, torch.rand(1, 3, *size)
 

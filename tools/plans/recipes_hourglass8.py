@@ -3,8 +3,7 @@
 _base_ = '../../configs/ablation/hourglass8_mpii_mss.py'
 
 data_root = 'work_dirs/recipes/data/'
-model = dict(
-    backbone=dict(channels_last=True), test_cfg=dict(flip_test=False))
+model = dict(test_cfg=dict(flip_test=False))
 train_dataloader = dict(
     batch_size=4, num_workers=1, dataset=dict(data_root=data_root, indices=320))
 val_dataloader = dict(

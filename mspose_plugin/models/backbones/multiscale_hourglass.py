@@ -74,8 +74,6 @@ class MultiScaleHourglass(BaseModule):
             input). Defaults to None (nothing).
         with_cp: recompute each stack in the backward pass instead of keeping its
             activations: less memory, about a third more time. Defaults to False.
-        channels_last: lay out weights and activations channels-last, faster with autocast
-            on recent GPUs and CPUs. Defaults to False.
         init_cfg: as in mmengine. Defaults to None (PyTorch's initialisation).
 
     Raises:
@@ -98,7 +96,6 @@ class MultiScaleHourglass(BaseModule):
         stem_channels: Sequence[int] | None = None,
         context: str | None = None,
         with_cp: bool = False,
-        channels_last: bool = False,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg=init_cfg)
@@ -115,7 +112,6 @@ class MultiScaleHourglass(BaseModule):
         check_choice('backbone.context', context, (None, 'stem', 'image'))
         self.num_keypoints, self.levels, self.context = num_keypoints, tuple(levels), context
         self.with_cp = with_cp
-        self.channels_last = channels_last
         self.divisor = 4 * 2**depth
 
         self.stem = nn.Sequential(
@@ -136,8 +132,6 @@ class MultiScaleHourglass(BaseModule):
         self.merge_heatmaps = nn.ModuleList(
             nn.Conv2d(num_keypoints, channels, 1) for _ in range(num_stacks - 1)
         )
-        if channels_last:
-            self.to(memory_format=torch.channels_last)
 
     def forward(self, x: Tensor) -> tuple[tuple[Tensor, ...], ...] | HourglassOutput:
         """Predict heatmaps at every level of every stack.
@@ -158,8 +152,6 @@ class MultiScaleHourglass(BaseModule):
             raise InputError(
                 f'codec.input_size={size}: expected multiples of {n} for the hourglass'
             )
-        if self.channels_last:
-            x = x.contiguous(memory_format=torch.channels_last)
         context = x if self.context == 'image' else None
         x = self.stem(x)
         context = x if self.context == 'stem' else context

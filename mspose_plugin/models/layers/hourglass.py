@@ -49,7 +49,7 @@ class Residual(nn.Module):
         y = self.conv1(self.relu(self.bn1(x)))
         y = self.conv2(self.relu(self.bn2(y)))
         y = self.conv3(self.relu(self.bn3(y)))
-        return y + self.shortcut(x)
+        return y.add_(self.shortcut(x))
 
 
 class Hourglass(nn.Module):
@@ -89,7 +89,7 @@ class Hourglass(nn.Module):
         x = self.bottom(x)
         outs = []
         for up, skip in zip(reversed(self.ups), reversed(skips)):
-            x = self.upsample(up(x)) + skip
+            x = self.upsample(up(x)).add_(skip)
             outs.append(x)
         return outs
 
