@@ -15,7 +15,7 @@ import torch
 
 import mspose_plugin  # noqa: F401  registers the components
 from mspose_plugin.benchmarks import BENCHMARKS
-from mspose_plugin.benchmarks.timing import CLOCKS, measure
+from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table
 from mspose_plugin.cli.running import run
@@ -58,8 +58,10 @@ def main(args: argparse.Namespace) -> None:
     if hasattr(module, 'main'):
         module.main(args)
         return
-    comparisons = module.comparisons(args)
-    rows = [measure(comparison, args.repeats, args.clock) for comparison in comparisons]
+    rows = [
+        measure(made, args.repeats, args.clock) if isinstance(made, Comparison) else made
+        for made in module.comparisons(args)
+    ]
     show_table(
         ['', 'baseline', 'candidate', 'value', 'quartiles', 'target'], [row.cells() for row in rows]
     )

@@ -35,7 +35,7 @@ def comparisons(args: argparse.Namespace) -> Iterator[Comparison]:
     *body, head = untrained.parts(model).values()
     width, height = codec['input_size']
     images = torch.rand(args.batch, 3, height, width, device=args.device)
-    samples = random_samples(args, _num_keypoints(cfg), codec['heatmap_size'])
+    samples = random_samples(args, num_keypoints(cfg), codec['heatmap_size'])
     model.train()
     features: Any = images
     steps = []
@@ -106,7 +106,7 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _num_keypoints(cfg: Config) -> int:
+def num_keypoints(cfg: Config) -> int:
     """Return how many keypoints the training data have."""
     require(cfg, 'train_dataloader.dataset.type')  # which says how many keypoints there are
     dataset = cfg.train_dataloader.dataset

@@ -15,6 +15,7 @@ from mspose_plugin.cli.output import track
 COMPARE = {
     'ratio': lambda baseline, candidate: candidate / baseline,
     'ms': lambda baseline, candidate: candidate - baseline,
+    's': lambda baseline, candidate: candidate / 1e3,
 }
 """How the times of two sides, in ms, become the value that a target is for."""
 
@@ -28,7 +29,8 @@ class Comparison:
         baseline (Callable[[], None]): one repetition without the addition.
         candidate (Callable[[], None]): one repetition with it.
         target (float, optional): the largest value that is aimed at.
-        unit (str): of the value: ``'ratio'`` of the times, or ``'ms'`` of their difference.
+        unit (str): of the value: ``'ratio'`` of the times, ``'ms'`` of their difference, or
+            ``'s'`` of the candidate alone.
     """
 
     name: str

@@ -17,6 +17,7 @@ from mmpose.codecs import MSRAHeatmap, SimCCLabel, UDPHeatmap
 from mmpose.codecs.base import BaseKeypointCodec
 
 from mspose_plugin.codecs import GaussianHeatmap
+from mspose_plugin.datasets.transforms.bordered_affine import CROPS
 from mspose_plugin.utils.checks import (
     check,
     check_choice,
@@ -232,7 +233,7 @@ def _crop(cfg: Config, where: str) -> tuple[Any, dict[str, Any]]:
     """Find the box's padding and the crop in the test pipeline, which may have nothing else."""
     steps = {step.type: step for step in cfg.test_dataloader.dataset.pipeline}
     plain = {'LoadImage', 'LoadImageChecked', 'KeepOriginalImage', 'PackPoseInputs'}
-    crops = [steps.pop(k) for k in ('TopdownAffine', 'BorderedTopdownAffine') if k in steps]
+    crops = [steps.pop(k) for k in CROPS if k in steps]
     box = steps.pop('GetBBoxCenterScale', None)
     other = ', '.join(sorted(set(steps) - plain))
     known = f'a box that is cut out (GetBBoxCenterScale, TopdownAffine), nothing else; {other}'

@@ -54,3 +54,13 @@ def test_the_rest_is_mmposes():
         BorderedTopdownAffine((48, 64), border=BORDER).transform(dict(inside))['img'],
         TopdownAffine((48, 64)).transform(dict(inside))['img'],
     )
+
+
+@pytest.mark.parametrize('border', [BORDER, (0.0, 0.0, 0.0)])
+def test_a_mirrored_view_gives_the_same_crop(border):
+    """What ``RandomFlip`` leaves is no longer the array itself."""
+    flipped = results()
+    flipped['img'] = np.flip(flipped['img'], 1)
+    copied = dict(flipped, img=flipped['img'].copy())
+    affine = BorderedTopdownAffine((48, 64), border=border)
+    assert np.array_equal(affine(flipped)['img'], affine(copied)['img'])

@@ -73,7 +73,7 @@ def test_difference_and_its_target(monkeypatch, target, holds):
 @pytest.mark.parametrize(
     'args, rows',
     [
-        (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64), 2),
+        (('hourglass', '--stacks', 1, '--channels', 8, '--input-size', 64), 4),
         (
             (
                 'hourglass',
@@ -86,12 +86,18 @@ def test_difference_and_its_target(monkeypatch, target, holds):
                 '--amp',
                 '--alpha',
                 1,
+                '--public',
+                'bearpaw',
             ),
-            2,
+            4,
         ),
         (('loss', '--stacks', 1, '--input-size', 64, '--clock', 'cpu'), 1),
         (('loss', '--stacks', 2, '--input-size', 64, '--norm', 'l2', '--combine', 'max'), 1),
         (('masking',), 1),
+        (('pipeline', '--people', 1), 2),
+        (('metric', '--people', 9), 2),
+        (('memory', '--stacks', 1, '--input-size', 64), 3),
+        (('arithmetic', ''), 1),
         (('parts', ''), 2),
         (('parts', NECK), 2),
         (('parts', REGRESSION), 2),
@@ -100,16 +106,17 @@ def test_difference_and_its_target(monkeypatch, target, holds):
 )
 def test_every_sub_command_writes_its_table(capsys, tmp_path, args, rows):
     out = tmp_path / 'new' / 'result.json'
-    if args[0] in ('parts', 'export'):
+    if args[0] in ('parts', 'export', 'arithmetic'):
         config = tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1])
         args = (args[0], config, *args[2:])
-    batch = () if args[0] == 'masking' else ('--batch', 2)
+    batch = () if args[0] in ('masking', 'pipeline', 'metric') else ('--batch', 2)
     assert run(*args, *batch, '--device', 'cpu', '--repeats', 2, '--out', out) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
     assert result['benchmark'] == args[0] and len(result['rows']) == rows
     assert set(result['environment']) == {'torch', 'device', 'threads'}
     for row in result['rows']:
-        assert row['baseline_ms'] > 0 and row['candidate_ms'] > 0 and row['name'] in printed
+        assert row['name'] in printed and row['value'] != 0
+        assert args[0] == 'memory' or min(row['baseline_ms'], row['candidate_ms']) > 0
         assert f'{row["value"]:.3f} {row["unit"]}' in printed
         assert (row['target'] is None) == (row['holds'] is None)
 

@@ -8,17 +8,19 @@ codec = dict(
     _base_.codec, input_size=input_size, heatmap_size=tuple(side // 4 for side in input_size),
     sigma=5 / 3)
 
+load = dict(_base_.load, input_size=input_size)
 augmentation = [
-    dict(type='RandomFlip', direction='horizontal'),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_prob=0.,
         rotate_factor=15.,
         rotate_prob=1.,
         scale_factor=(0.85, 1.15),
         scale_prob=1.),
+    load,
+    dict(type='RandomFlip', direction='horizontal'),
 ]
-crop = dict(type='TopdownAffine', input_size=input_size)
+crop = dict(_base_.crop, input_size=input_size)
 colours = dict(type='PhotometricDistortion', hue_delta=9)
 # black squares of about as many pixels in the mean as keypoint masking pastes
 cutout = dict(type='mmdet.CutOut', n_holes=(0, 3), cutout_shape=[(s, s) for s in (11, 14, 17, 20)])

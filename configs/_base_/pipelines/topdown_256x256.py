@@ -6,18 +6,21 @@ codec = dict(
     heatmap_size=tuple(side // 4 for side in input_size), sigma=1)
 
 boxes = dict(type='GetBBoxCenterScale', padding=1.25)
-pre_transform = [dict(type='LoadImageChecked', skip_broken=True), boxes]
+pre_transform = [boxes]
+load = dict(type='LoadPersonImage', input_size=input_size, skip_broken=True)
+# the box comes first, so that no more of the image has to be mirrored than the crop shows
 augmentation = [
-    dict(type='RandomFlip', direction='horizontal'),
     dict(
-        type='RandomBBoxTransform',
+        type='FastRandomBBoxTransform',
         shift_prob=0.,
         rotate_factor=30.,
         rotate_prob=1.,
         scale_factor=(0.75, 1.25),
         scale_prob=1.),
+    load,
+    dict(type='RandomFlip', direction='horizontal'),
 ]
-crop = dict(type='TopdownAffine', input_size=input_size)
+crop = dict(type='BorderedTopdownAffine', input_size=input_size)
 masking = dict(type='KeypointMasking')  # §3.4, in the last stage of training
 target = dict(type='GenerateTarget', encoder=codec)
 last_transform = [dict(type='PackPoseInputs')]

@@ -23,6 +23,7 @@ from mmpose.structures import PoseDataSample
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import check_data, load_config, require
 from mspose_plugin.cli.output import track
+from mspose_plugin.datasets.transforms.bordered_affine import CROPS
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check
@@ -80,7 +81,7 @@ def find(node: Any, kind: str) -> Iterator[dict]:
 
 
 def build_dataset(cfg: Config, split: str) -> BaseDataset:
-    """Build a data set whose pipelines end with ``TopdownAffine``.
+    """Build a data set whose pipelines end with the crop.
 
     Raises:
         InputError: the config has no such split, or no ``TopdownAffine`` in it.
@@ -88,7 +89,7 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
     require(cfg, f'{split}_dataloader.dataset')
     dataset = cfg[f'{split}_dataloader'].dataset.to_dict()
     check(
-        next(find(dataset, 'TopdownAffine'), None),
+        any(next(find(dataset, kind), None) for kind in CROPS),
         f'config {cfg.filename}: no TopdownAffine in {split}_dataloader; keypoint masking is for '
         'top-down data',
     )
@@ -96,12 +97,12 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
 
 
 def cut(node: Any) -> Any:
-    """Return a config without the steps that follow ``TopdownAffine`` in any pipeline."""
+    """Return a config without the steps that follow the crop in any pipeline."""
     if isinstance(node, dict):
         return {key: cut(value) for key, value in node.items()}
     if isinstance(node, (list, tuple)):
         for i, step in enumerate(node):
-            if isinstance(step, dict) and step.get('type') == 'TopdownAffine':
+            if isinstance(step, dict) and step.get('type') in CROPS:
                 return list(node[: i + 1])
         return [cut(item) for item in node]
     return node

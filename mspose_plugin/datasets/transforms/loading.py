@@ -59,22 +59,35 @@ class LoadImageChecked(LoadImage):
         Returns:
             ``results`` with ``img`` ``[H, W, 3]``, ``img_shape``, ``ori_shape``; None to skip.
         """
-        if 'img' in results:
-            img = to_bgr(results['img'])
-            results.setdefault('img_path', None)
-        else:
-            path = results['img_path']
-            try:
-                img = to_bgr(self.read(path))
-            except InputError as e:
-                if not (self.skip_broken or self.ignore_empty):
-                    raise
-                warn_skipped(path, e)
-                return None
+        from_file = 'img' not in results
+        try:
+            img, shape = self.load(results)
+        except InputError as e:
+            if not from_file or not (self.skip_broken or self.ignore_empty):
+                raise
+            warn_skipped(results['img_path'], e)
+            return None
+        if from_file:
             _broken['run'] = 0
+        results.setdefault('img_path', None)
         results['img'] = img.astype(np.float32) if self.to_float32 else img
-        results['img_shape'] = results['ori_shape'] = img.shape[:2]
+        results['img_shape'], results['ori_shape'] = img.shape[:2], shape
         return results
+
+    def load(self, results: dict) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Load what the pipeline is to see of the image.
+
+        Args:
+            results: as for :meth:`transform`.
+
+        Returns:
+            The image ``[H, W, 3]``, and height and width of the whole one.
+
+        Raises:
+            InputError: as :meth:`read`, or the array is not an image.
+        """
+        img = to_bgr(results['img'] if 'img' in results else self.read(results['img_path']))
+        return img, img.shape[:2]
 
     def read(self, path: str) -> np.ndarray:
         """Read and decode a file.
@@ -88,18 +101,48 @@ class LoadImageChecked(LoadImage):
         Raises:
             InputError: the file is missing, empty, truncated, not an image or not a regular file.
         """
+        return self.decode(path, self.fetch(path), self.color_type)
+
+    def fetch(self, path: str) -> bytes:
+        """Read a file.
+
+        Args:
+            path: path or URL, as mmengine's file backends take it.
+
+        Returns:
+            Its content.
+
+        Raises:
+            InputError: the file is missing or not a regular file.
+        """
         where = f'cannot read image {path}'
         special = not os.path.isfile(path) and os.path.exists(path)  # reading a pipe could hang
         check(not special, f'{where}: not a regular file; check data_root and data_prefix')
         try:
-            data = get(path, backend_args=self.backend_args)
+            return get(path, backend_args=self.backend_args)
         except (OSError, KeyError, ImportError) as e:
             reason = f'unknown scheme {e}' if isinstance(e, KeyError) else e
             reason = getattr(e, 'strerror', None) or reason
             remedy = 'check data_root and data_prefix, or download it again'
             raise InputError(f'{where}: {reason}; {remedy}') from e
+
+    def decode(self, path: str, data: bytes, flag: str | int) -> np.ndarray:
+        """Decode a file's content.
+
+        Args:
+            path: of the file, for messages.
+            data: the content.
+            flag: as ``color_type``, or one of OpenCV's ``IMREAD_…``.
+
+        Returns:
+            The decoded image.
+
+        Raises:
+            InputError: it is empty, truncated or not an image.
+        """
+        where = f'cannot read image {path}'
         try:
-            img = mmcv.imfrombytes(data, flag=self.color_type, backend=self.imdecode_backend)
+            img = mmcv.imfrombytes(data, flag=flag, backend=self.imdecode_backend)
         except (cv2.error, OSError, SyntaxError, ValueError):  # OpenCV's, then Pillow's
             img = None
         fault = 'truncated, or not an image' if data else 'the file is empty'

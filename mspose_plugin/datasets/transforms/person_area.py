@@ -31,7 +31,7 @@ class PersonArea:
         size: size of the person in pixels: the longer side of the box around the labelled
             keypoints (cut at the image's edge), at least a quarter of the image's shorter side.
         original: uint8 ``[height, width]``, 1 where the crop shows the original
-            image; None if unknown.
+            image; None if everywhere, or unknown.
     """
 
     height: int
@@ -139,6 +139,10 @@ def original_area(results: dict, height: int, width: int) -> np.ndarray | None:
         (width, height),
         inv=True,
     )
+    ends = back[:, :2] @ [[0, width - 1] * 2, [0] * 2 + [height - 1] * 2] + back[:, 2:]
+    last = np.array(results['img_shape'][1::-1])[:, None] - 1
+    if ((ends >= 0) & (ends <= last)).all():  # all corners: the usual case
+        return None
     across, down = np.arange(width), np.arange(height)[:, None]
     area = np.ones((height, width), bool)
     for (a, b, c), pixels in zip(back, results['img_shape'][1::-1]):

@@ -1,0 +1,57 @@
+"""A training step against its arithmetic."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from mmengine.optim import build_optim_wrapper
+from torch.utils.flop_counter import FlopCounterMode
+
+from mspose_plugin.benchmarks.parts import num_keypoints
+from mspose_plugin.benchmarks.shared import random_samples, total_loss
+from mspose_plugin.benchmarks.timing import Comparison
+from mspose_plugin.cli import arguments
+from mspose_plugin.cli.configs import load_config
+from mspose_plugin.utils import untrained
+
+SIDE = 1024  # of the matrices
+
+
+def add_to(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments."""
+    arguments.add_config(parser)
+    parser.add_argument('--batch', type=arguments.positive_int, default=8, help='default: 8')
+
+
+def comparisons(args: argparse.Namespace) -> list[Comparison]:
+    """A config's training step, optimizer included, against matrix products of as many operations.
+
+    The products are of the precision that the config trains in.
+    """
+    cfg = load_config(args.config, args.cfg_options)
+    model: Any = untrained.build(cfg).to(args.device).train()
+    codec = untrained.codec(cfg)
+    width, height = codec['input_size']
+    images = torch.rand(args.batch, 3, height, width, device=args.device)
+    samples = random_samples(args, num_keypoints(cfg), codec['heatmap_size'])
+    cfg.optim_wrapper.optimizer.lr = 1e-12  # the weights stay as they are
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+
+    def step() -> None:
+        with wrapper.optim_context(model):
+            losses = model.loss(images, samples)
+        wrapper.update_params(total_loss(losses))
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    low = getattr(wrapper, 'dtype', '') == 'bfloat16'
+    matrix = torch.rand(SIDE, SIDE, device=args.device, dtype=torch.bfloat16 if low else None)
+    count = round(counter.get_total_flops() / (2 * SIDE**3))
+
+    def products() -> None:
+        for _ in range(count):
+            matrix @ matrix
+
+    return [Comparison('training step against its arithmetic', products, step)]
