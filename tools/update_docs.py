@@ -231,6 +231,7 @@ def benchmark(**runs: dict) -> str:
         for row in runs[name]['rows']:
             unit = '' if row['unit'] == 'ratio' else ' ' + row['unit']
             target = '-' if row['target'] is None else f'{row["target"]:g}{unit}'
+            reached = {True: 'yes', False: 'no', None: '-'}[row['holds']]
             low, high = row['quartiles']
             rows.append(
                 [
@@ -239,9 +240,12 @@ def benchmark(**runs: dict) -> str:
                     f'{row["value"]:.3f}{unit}',
                     f'{low:.3f}–{high:.3f}',
                     target,
+                    reached,
+                    str(runs[name]['environment']['threads']),
                 ]
             )
-    return table(['benchmark', 'what', 'median', 'quartiles', 'target, at most'], rows)
+    columns = ['benchmark', 'what', 'median', 'quartiles', 'target, at most', 'reached', 'threads']
+    return table(columns, rows)
 
 
 _MMPOSE = 'https://github.com/open-mmlab/mmpose/blob/main/configs/'
