@@ -6,14 +6,16 @@ A variant is a dict of config options (``--cfg-options`` as a dict), beside whic
 - ``weights_of``: another variant, whose last weights it tests with its options; no training.
 - ``against``: one or more variants that it is compared with. Default: the one above it.
 
-A plan may also have ``seeds``, and ``synthetic``, the data set that it needs: ``out``, the folder,
-and the arguments of :class:`~mspose_plugin.synthetic.dataset.Recipe`.
+A plan may also have ``seeds``, and ``synthetic``, the data set that it needs or a list of them:
+``out``, the folder, and the arguments of :class:`~mspose_plugin.synthetic.dataset.Recipe`. Of
+several those are made that the configs of the chosen rows name as ``data_root``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +74,13 @@ class Plan:
         path: of the file.
         variants: the rows, by name.
         seeds: of every row.
-        synthetic: the data set that it needs; None where it comes from elsewhere.
+        synthetic: the data sets that it needs.
     """
 
     path: str
     variants: dict[str, Variant]
     seeds: tuple[int, ...] = SEEDS
-    synthetic: dict[str, Any] | None = None
+    synthetic: tuple[dict[str, Any], ...] = ()
 
     def jobs(self, seeds: Sequence[int] | None = None, only: Sequence[str] = ()) -> list[Job]:
         """Return the jobs, all of a seed before the next one.
@@ -113,26 +115,22 @@ class Plan:
         cfg.test_cfg = cfg.get('test_cfg') or {}
         return cfg
 
-    def make_data(self, workers: int = 1) -> None:
-        """Render the synthetic people, unless they are there; other processes wait.
+    def make_data(self, jobs: Iterable[Job], workers: int = 1) -> None:
+        """Render the synthetic people that jobs need and that are not there; others wait.
 
         Raises:
-            InputError: the folder holds something else.
+            InputError: a folder holds something else.
         """
-        if self.synthetic is None:
-            return
-        from mspose_plugin.synthetic import Recipe, write_dataset
+        roots = {root for job in jobs for v in job.variants for root in self._data_roots(v)}
+        for data in self.synthetic:
+            if os.path.normpath(data['out']) in roots:
+                _make_data(data, self.path, workers)
 
-        out = Path(self.synthetic['out'])
-        recipe = Recipe(**{key: value for key, value in self.synthetic.items() if key != 'out'})
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(out.parent / f'.{out.name}.lock'):
-            made = out / 'synthetic.json'
-            if not made.is_file():
-                write_dataset(recipe, out, workers)
-            manifest = json.loads(json.dumps(recipe.manifest()))
-            same = json.loads(made.read_text()) == manifest
-            check(same, f'{out}: holds other data than {self.path} asks for; remove it')
+    def _data_roots(self, variant: Variant) -> set[str]:
+        cfg = self.config(variant, 0)
+        loaders = (cfg.get(f'{split}_dataloader') or {} for split in ('train', 'val'))
+        datasets = (loader.get('dataset', {}) for loader in loaders)
+        return {os.path.normpath(d['data_root']) for d in datasets if d.get('data_root')}
 
     def _line(self, name: str) -> list[str]:
         """A variant's name and those whose weights it needs, up to one that trains from scratch."""
@@ -141,6 +139,21 @@ class Plan:
             line.append(parent)
             check(len(line) <= len(self.variants), f'plan {self.path}: {name} needs itself')
         return line
+
+
+def _make_data(data: dict[str, Any], plan: str, workers: int) -> None:
+    from mspose_plugin.synthetic import Recipe, write_dataset
+
+    out = Path(data['out'])
+    recipe = Recipe(**{key: value for key, value in data.items() if key != 'out'})
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(out.parent / f'.{out.name}.lock'):
+        made = out / 'synthetic.json'
+        if not made.is_file():
+            write_dataset(recipe, out, workers)
+        manifest = json.loads(json.dumps(recipe.manifest()))
+        same = json.loads(made.read_text()) == manifest
+        check(same, f'{out}: holds other data than {plan} asks for; remove it')
 
 
 def read_plan(path: str) -> Plan:
@@ -171,6 +184,7 @@ def read_plan(path: str) -> Plan:
     seeds = tuple(cfg.get('seeds') or SEEDS)
     whole = all(isinstance(s, int) and s >= 0 for s in seeds)
     check(whole, f'plan {path}: seeds={seeds}: expected whole numbers of 0 or more')
-    plan = Plan(path, variants, seeds, cfg.get('synthetic'))
+    data = cfg._cfg_dict.to_dict().get('synthetic') or []
+    plan = Plan(path, variants, seeds, tuple([data] if isinstance(data, dict) else data))
     plan.jobs()  # refuses rows that need themselves
     return plan

@@ -97,7 +97,7 @@ def main(args: argparse.Namespace) -> None:
         chosen = [job for job in chosen if not all(runs.done(v, job.seed) for v in job.variants)]
         if not chosen:
             return
-        plan.make_data(args.workers)
+        plan.make_data(chosen, args.workers)
         with ThreadPoolExecutor(args.workers) as pool:
             for _ in track(pool.map(lambda job: run_job(runs, job), chosen), 'jobs', len(chosen)):
                 pass
@@ -111,7 +111,7 @@ def run_job(runs: Any, job: Any) -> None:
 
 def run_on_cluster(runs: Any, job: Any) -> None:
     """Be a job of a cluster."""
-    runs.plan.make_data()
+    runs.plan.make_data([job])
     run_job(runs, job)
 
 

@@ -56,6 +56,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=list(DIFFICULTIES),
         help='how much clutter, crowding and occlusion (default: normal)',
     )
+    add(
+        '--change',
+        nargs='+',
+        action=arguments.KeyValues,
+        default={},
+        metavar='KEY=VALUE',
+        help='settings of the difficulty, e.g. occluder=0 distance=3,6 without=lens,noise',
+    )
     sizes = ', '.join(f'{k} {f.size[0]} {f.size[1]}' for k, f in FRAMINGS.items())
     add(
         '--size',
@@ -85,7 +93,14 @@ def main(args: argparse.Namespace) -> None:
     size = args.size and (args.size[0], args.size[-1])
     check(len(args.size or ()) <= 2, f'--size takes one or two numbers, got {args.size}')
     recipe = Recipe(
-        args.layout, args.train, args.val, args.seed, args.difficulty, size, args.quality
+        args.layout,
+        args.train,
+        args.val,
+        args.seed,
+        args.difficulty,
+        size,
+        args.quality,
+        args.change,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-made stays
     start = time.monotonic()

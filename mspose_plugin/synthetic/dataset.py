@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 
 from mspose_plugin.synthetic.annotation_writers import WRITERS
 from mspose_plugin.synthetic.scene import render_scene
-from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS
+from mspose_plugin.synthetic.settings import DIFFICULTIES, FRAMINGS, Difficulty
 from mspose_plugin.utils.checks import check, check_choice, check_number, check_value
 from mspose_plugin.utils.files import write_json
 
@@ -43,6 +43,8 @@ class Recipe:
         difficulty: a key of :data:`DIFFICULTIES`. Default: ``'normal'``.
         size: image width and height in pixels, 32 to 4096. Default: those of the layout.
         quality: JPEG quality, 1 to 100. Default: 90.
+        changes: settings of a :class:`~mspose_plugin.synthetic.settings.Difficulty` that are
+            other than the difficulty's, by name. Default: none.
 
     Raises:
         InputError: a value is out of range; the message names it.
@@ -55,6 +57,7 @@ class Recipe:
     difficulty: str = 'normal'
     size: tuple[int, int] | None = None
     quality: int = 90
+    changes: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the values and fill in the default size."""
@@ -71,10 +74,19 @@ class Recipe:
         size = self.size or FRAMINGS[self.layout].size
         check_value(min(size) >= 32 and max(size) <= 4096, 'size', size, '32 to 4096 pixels')
         object.__setattr__(self, 'size', size)
+        _ = self.settings  # refuses changes that do not fit
+
+    @property
+    def settings(self) -> Difficulty:
+        """The difficulty's settings with their changes."""
+        return DIFFICULTIES[self.difficulty].changed(self.changes)
 
     def manifest(self) -> dict[str, Any]:
         """Return the content of synthetic.json."""
-        return {'generator': GENERATOR, 'version': VERSION, **asdict(self)}
+        values = asdict(self)
+        if not values['changes']:
+            del values['changes']  # as in the files of versions that had none
+        return {'generator': GENERATOR, 'version': VERSION, **values}
 
 
 def make_image(recipe: Recipe, split: str, index: int) -> tuple[bytes, dict[str, Any]]:
@@ -93,7 +105,7 @@ def make_image(recipe: Recipe, split: str, index: int) -> tuple[bytes, dict[str,
     scene = render_scene(
         rng,
         FRAMINGS[recipe.layout],
-        DIFFICULTIES[recipe.difficulty],
+        recipe.settings,
         recipe.size,
         pool=(recipe.seed, branch),
     )

@@ -8,6 +8,7 @@ https://arxiv.org/abs/1703.06907).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import cv2
@@ -15,6 +16,7 @@ import mmcv
 import numpy as np
 
 from mspose_plugin.synthetic.figure import PART, PART_STRIDE
+from mspose_plugin.synthetic.settings import EFFECTS
 
 _TILE = 512  # side of a texture
 _TILES = 48
@@ -137,7 +139,11 @@ def _lens(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def photograph(
-    image: np.ndarray, ids: np.ndarray, rng: np.random.Generator, strength: float
+    image: np.ndarray,
+    ids: np.ndarray,
+    rng: np.random.Generator,
+    strength: float,
+    without: Sequence[str] = (),
 ) -> np.ndarray:
     """Make a drawing look more like a photograph, in one of many ways.
 
@@ -146,18 +152,30 @@ def photograph(
         ids: owner of each pixel, see ``Scene.ids``, ``[H, W]``.
         rng: random generator.
         strength: factor on the textures; 1 is the usual one.
+        without: those of :data:`~mspose_plugin.synthetic.settings.EFFECTS` that are left out.
+            Default: none.
 
     Returns:
         The photograph, uint8 ``[H, W, 3]``.
     """
-    field = _surfaces(ids, rng, strength) * _relief(ids, rng) * _lighting(ids.shape, rng)
+    texture, relief, light, tones, lens, noise, compression = (e not in without for e in EFFECTS)
+    field = np.ones(ids.shape, np.float32)
+    if texture:
+        field = field * _surfaces(ids, rng, strength)
+    if relief:
+        field = field * _relief(ids, rng)
+    if light:
+        field = field * _lighting(ids.shape, rng)
     pixels = image.astype(np.float32) * (field / 255.0)[..., None]
-    pixels = _lens(_tones(pixels, rng), rng)
-    if rng.random() < 0.6:
-        noise = rng.standard_normal(pixels.shape, np.float32)
-        pixels = pixels + np.float32(rng.uniform(0.0, 0.06)) * noise
+    if tones:
+        pixels = _tones(pixels, rng)
+    if lens:
+        pixels = _lens(pixels, rng)
+    if noise and rng.random() < 0.6:
+        grain = rng.standard_normal(pixels.shape, np.float32)
+        pixels = pixels + np.float32(rng.uniform(0.0, 0.06)) * grain
     image = (255.0 * np.clip(pixels, 0.0, 1.0)).astype(np.uint8)
-    if rng.random() < 0.5:
+    if compression and rng.random() < 0.5:
         quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 85))]
         file = cv2.imencode('.jpg', image, quality)[1]
         return mmcv.imfrombytes(file.tobytes(), backend='cv2')

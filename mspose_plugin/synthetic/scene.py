@@ -230,5 +230,6 @@ def render_scene(
     people = [_annotate(one, index, canvas.ids) for index, one in enumerate(sampled)]
     image = canvas.image
     if difficulty.photograph:
-        image = photograph(image, canvas.ids, extra, difficulty.photograph)
+        strength, without = difficulty.photograph, difficulty.without
+        image = photograph(image, canvas.ids, extra, strength, without)
     return Scene(background.expose(image, rng, difficulty), canvas.ids, people)

@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+from mspose_plugin.utils.checks import (
+    check_choice,
+    check_keys,
+    check_number,
+    check_numbers,
+    check_range,
+    check_value,
+)
+
+EFFECTS = ('texture', 'relief', 'light', 'tones', 'lens', 'noise', 'compression')
+"""What ``photograph.py`` does to a drawing, in this order."""
 
 Range = tuple[float, float]
+Normal = tuple[float, float]
+"""Mean and standard deviation."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +53,7 @@ class Difficulty:
             the neck down, a long coat, a bare trunk, bare feet.
         cropped: least probability that a person reaches over the image's edge.
         photograph: strength of what ``photograph.py`` does to the drawing, 0 nothing.
+        without: those of its :data:`EFFECTS` that are left out.
     """
 
     neighbour: float = 0.3
@@ -52,14 +70,47 @@ class Difficulty:
     gain: Range = (0.75, 1.2)
     noise: float = 9.0
     blur: float = 0.2
-    elevation: Range = (6.0, 7.0)
+    elevation: Normal = (6.0, 7.0)
     distance: Range = (6.0, 6.0)
     build: float = 1.0
     outline: Range = (1.0, 1.0)
     disguise: float = 0.0
     cropped: float = 0.0
     photograph: float = 0.0
+    without: tuple[str, ...] = ()
 
+    def changed(self, changes: Mapping[str, Any]) -> Difficulty:
+        """Return these settings with others in place of some.
+
+        Args:
+            changes: name of a setting -> value, lists for tuples.
+
+        Raises:
+            InputError: there is no such setting, or it cannot have that value.
+        """
+        kinds = {f.name: f.type for f in fields(self)}
+        check_keys('changes', changes, kinds)
+        values: dict[str, Any] = {
+            name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()
+        }
+        for name, value in values.items():
+            _CHECKS[kinds[name]](name, value)
+        return replace(self, **values)
+
+
+def _check_effects(name: str, value: Any) -> None:
+    check_value(isinstance(value, tuple), name, value, f'a list of {", ".join(EFFECTS)}')
+    for effect in value:
+        check_choice(name, effect, EFFECTS)
+
+
+_CHECKS: dict[Any, Callable[[str, Any], object]] = {
+    'float': partial(check_number, low=0),
+    'tuple[int, int]': partial(check_range, low=0, whole=True),
+    'Range': check_range,
+    'Normal': partial(check_numbers, shape=(2,)),
+    'tuple[str, ...]': _check_effects,
+}
 
 DIFFICULTIES: dict[str, Difficulty] = {
     'easy': Difficulty(

@@ -159,6 +159,26 @@ def test_a_job_can_be_sent_elsewhere(inside):
     assert not list(sent.run(job))  # all done
 
 
+def test_only_the_data_of_the_chosen_rows_are_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made = "dict(layout='mpii', train=1, val=1, size=(64, 64), out='{}')"
+    tiny_run.write_config(
+        Path('plan.py'),
+        Path('people'),
+        f"""
+synthetic = [{made.format('people')}, {made.format('others')}, {made.format('nobodies')}]
+variants = dict(
+    people={{}},
+    others={{'train_dataloader.dataset.data_root': './others/'}})
+""",
+    )
+    plan = read_plan('plan.py')
+    plan.make_data(plan.jobs([0], only=['people']))
+    assert [p.parent.name for p in tmp_path.glob('*/images')] == ['people']
+    plan.make_data(plan.jobs())
+    assert sorted(p.parent.name for p in tmp_path.glob('*/images')) == ['others', 'people']
+
+
 def test_refusals(inside, capsys):
     def refused(*words):
         with pytest.raises(SystemExit):

@@ -37,6 +37,21 @@ def test_rows_build(name):
         assert all(METRICS.get(evaluator.type) for evaluator in evaluators)
 
 
+@pytest.mark.parametrize('name', [n for n in PLANS if n.startswith('photographs')])
+def test_what_is_tested_on_photographs_has_the_same_steps(name):
+    plan = read_plan(str(ROOT / f'tools/plans/{name}.py'))
+    drawn = {data['out']: data['train'] for data in plan.synthetic}
+    steps = set()
+    for variant in plan.variants.values():
+        cfg = plan.config(variant, 0)
+        assert cfg.val_dataloader.dataset.data_root == 'data/photographs/'
+        data = cfg.train_dataloader.dataset
+        if count := drawn.get(data.data_root.rstrip('/')):
+            persons = data.get('indices') or count
+            steps.add((cfg.train_cfg.max_epochs * persons, bool(variant.start_from)))
+    assert len(steps) == 1 + any(v.start_from for v in plan.variants.values()) * ('parts' in name)
+
+
 @pytest.mark.parametrize(
     'name, row, control', [(n, *pair) for n in CONTROLS for pair in CONTROLS[n]]
 )
@@ -49,9 +64,13 @@ def test_controls_have_equal_length(name, row, control):
     assert cfgs[0].param_scheduler == cfgs[1].param_scheduler
 
 
-@pytest.mark.parametrize('name', [n for n in PLANS if not n.startswith(('recipes', 'mlpe_small'))])
+DRAWN = [n for n in PLANS if not n.startswith(('recipes', 'mlpe_small', 'photographs'))]
+
+
+@pytest.mark.parametrize('name', DRAWN)
 def test_persons_are_enough_and_seeds_three(name):
     plan = read_plan(str(ROOT / f'tools/plans/{name}.py'))
     assert len(plan.seeds) >= 3
-    least = 3000 if plan.synthetic['layout'] == 'mpii' else 1500  # of COCO's several people each
-    assert plan.synthetic['val'] >= least
+    for data in plan.synthetic:
+        least = 3000 if data['layout'] == 'mpii' else 1500  # of COCO's several people each
+        assert data['val'] >= least

@@ -34,6 +34,7 @@ from mspose_plugin.synthetic.dataset import _run, make_image
 from mspose_plugin.synthetic.detector import detect
 from mspose_plugin.synthetic.pose import sample_pose
 from mspose_plugin.synthetic.scene import OCCLUDER
+from mspose_plugin.synthetic.settings import EFFECTS
 from mspose_plugin.utils.errors import InputError
 
 COUNTS = {'train': 5, 'val': 24}
@@ -126,6 +127,35 @@ def test_photographs_differ_and_the_truth_does_not():
         on += drawn.silhouette(person)[y, x].sum()
         total += len(x)
     assert min(changes) > 3 and on / total > 0.98
+
+
+def test_every_effect_can_be_left_out():
+    difficulty = replace(DIFFICULTIES['photographic'], noise=0.0)
+
+    def draw(**changes):
+        return render_scene(np.random.default_rng(3), difficulty=difficulty.changed(changes)).image
+
+    every, drawing = draw(), draw(photograph=0)
+    assert np.array_equal(draw(without=list(EFFECTS)), drawing)
+    for effect in ('texture', 'relief', 'light', 'tones'):  # the others come by chance
+        assert not np.array_equal(draw(without=[effect]), every)
+        others = [e for e in EFFECTS if e != effect]
+        assert not np.array_equal(draw(without=others), drawing)
+
+
+def test_changes_are_kept_with_the_data_set(tmp_path):
+    changes = dict(occluder=0, distance=[3, 6], without=['lens'])
+    recipe = Recipe('mpii', 1, 1, difficulty='photographic', size=(64, 64), changes=changes)
+    assert recipe.settings.distance == (3, 6) and recipe.settings.without == ('lens',)
+    assert recipe.settings.neighbour == DIFFICULTIES['photographic'].neighbour
+    tool(
+        '--layout', 'mpii', '--out', tmp_path / 'a', '--train', 1, '--val', 1, '--size', 64,
+        '--difficulty', 'photographic', '--change', 'occluder=0', 'distance=3,6', 'without=lens,',
+    )  # fmt: skip
+    assert json.loads((tmp_path / 'a/synthetic.json').read_text())['changes'] == changes
+    write_dataset(recipe, tmp_path / 'b', workers=1)
+    for name in ('annotations/mpii_train.json', 'images/000000001.jpg'):
+        assert (tmp_path / 'a' / name).read_bytes() == (tmp_path / 'b' / name).read_bytes()
 
 
 def test_outlines_are_drawn_as_strongly_as_asked():
@@ -506,6 +536,10 @@ def test_nothing_half_written_stays_after_a_failure(tmp_path):
         (dict(quality=0), 'quality'),
         (dict(layout='lsp'), 'layout'),
         (dict(difficulty='insane'), 'difficulty'),
+        (dict(changes=dict(gravity=1)), 'changes.*gravity'),
+        (dict(changes=dict(distance=3)), 'distance=3'),
+        (dict(changes=dict(without=['colour'])), 'without=\'colour\''),
+        (dict(changes=dict(occluder=-1)), 'occluder=-1'),
     ],
 )
 def test_recipe_names_the_bad_value(change, name):

@@ -1,12 +1,14 @@
-"""The measure of people in photographs, on drawn ones whose joints are known exactly."""
+"""People in photographs, measured and collected; on drawn ones whose joints are known exactly."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from mspose_plugin.cli.running import run
+from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
 from mspose_plugin.synthetic import Recipe, write_dataset
-from tools import measure_photographs
+from tools import make_photographs, measure_photographs
 
 
 @pytest.fixture(scope='module')
@@ -59,3 +61,38 @@ def test_the_limits_are_those_of_the_sets(files):
         distance = np.sqrt(-np.log(similarity) * 2 * area) * 2 * sigmas
         moved = truth + np.stack([distance, 0 * distance], axis=1)
         assert (measure_photographs.coco_hits(people[0], moved, sigmas) == (similarity > 0.5)).all()
+
+
+def test_collected_people_are_those_of_the_files(files, tmp_path, monkeypatch, capsys):
+    out = tmp_path / 'photographs'
+    argv = ['x', '--mpii', files['mpii'], '--coco', files['coco'], '--out', str(out)]
+    monkeypatch.setattr('sys.argv', argv)
+    run(make_photographs)
+    collected = {
+        kind: ZeroBasedMpiiDataset(
+            ann_file=str(out / f'annotations/{kind}.json'),
+            data_prefix=dict(img=str(out / 'images')),
+            test_mode=True,
+        ).load_data_list()
+        for kind in ('mpii', 'coco', 'all')
+    }
+    assert len(collected['all']) == len(collected['mpii']) + len(collected['coco'])
+    names = ZeroBasedMpiiDataset(lazy_init=True).metainfo['keypoint_id2name']
+    where = {name: k for k, name in names.items()}
+    for kind in ('mpii', 'coco'):
+        people, names, _ = measure_photographs.people_of(kind, files[kind])
+        shared = [k for k, name in enumerate(names) if name in where]
+        theirs = [where[names[k]] for k in shared]
+        people = [p for p in people if np.reshape(p['keypoints_visible'], -1)[shared].any()]
+        assert len(people) == len(collected[kind]) and len(shared) > 7
+        for given, found in zip(people, collected[kind]):
+            visible = np.reshape(given['keypoints_visible'], -1)[shared] > 0
+            assert np.array_equal(found['keypoints_visible'][0, theirs] > 0, visible)
+            difference = found['keypoints'][0, theirs] - given['keypoints'][0, shared]
+            assert np.abs(difference[visible]).max() < 1e-3
+            (x1, y1, x2, y2), box = given['bbox'][0], found['bbox'][0]
+            side, middle = max(x2 - x1, y2 - y1), np.array([x1 + x2, y1 + y2]) / 2
+            np.testing.assert_allclose(box, [*(middle - side / 2), *(middle + side / 2)], atol=0.01)
+    with pytest.raises(SystemExit):
+        run(make_photographs)
+    assert 'exists already' in capsys.readouterr().err

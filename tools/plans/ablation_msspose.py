@@ -30,12 +30,12 @@ head_alone = {
         type='StageScheduleHook', stages=[dict(name='msr', epochs=1, train=['head'])]),
 }
 complete = {**regression, 'model.head.loss': structure}
-_single = {'model.backbone.levels': (1, )}
+single = {'model.backbone.levels': (1, )}
 
 variants = {
-    'hourglass': _single,
+    'hourglass': single,
     'hourglass_six_scales': {
-        **_single, 'weights_of': 'hourglass', 'model.test_cfg.multi_scale': True},
+        **single, 'weights_of': 'hourglass', 'model.test_cfg.multi_scale': True},
     'mss': {'against': ('hourglass', 'hourglass_six_scales')},
     'mss_longer': {**further, 'start_from': 'mss'},
     'msr': {
