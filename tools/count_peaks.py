@@ -19,6 +19,7 @@ from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config, require
 from mspose_plugin.cli.predicting import load, predict
 from mspose_plugin.cli.running import run
+from mspose_plugin.datasets.transforms.bordered_affine import CROPS
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_json
 
@@ -60,7 +61,7 @@ def main(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options)
     require(cfg, 'model.test_cfg', 'test_dataloader.dataset.pipeline')
     pipeline = cfg.test_dataloader.dataset.pipeline
-    crop = next((i for i, step in enumerate(pipeline) if step.get('type') == 'TopdownAffine'), None)
+    crop = next((i for i, step in enumerate(pipeline) if step.get('type') in CROPS), None)
     check(
         crop is not None,
         f'config {args.config}: no TopdownAffine in test_dataloader.dataset.pipeline; keypoint '

@@ -39,7 +39,10 @@ from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
-RANDOM = ('RandomFlip', 'RandomBBoxTransform', 'KeypointMasking', 'PhotometricDistortion')
+RANDOM = (
+    *('RandomFlip', 'RandomBBoxTransform', 'FastRandomBBoxTransform'),
+    *('KeypointMasking', 'PhotometricDistortion'),
+)
 """Steps of a training pipeline that draw random numbers."""
 
 

@@ -142,4 +142,4 @@ def test_the_example_of_a_part_that_is_replaced(tmp_path):
         [step.type for step in Config.fromfile(path).train_dataloader.dataset.pipeline]
         for path in (tmp_path / 'own.py', CONFIGS / 'msspose_hourglass8_mpii.py')
     )
-    assert own == [kind for kind in base if kind != 'RandomBBoxTransform']
+    assert own == [kind for kind in base if kind != 'FastRandomBBoxTransform']
