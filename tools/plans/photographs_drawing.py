@@ -5,10 +5,11 @@
 _base_ = './ablation_msspose.py'
 
 augmentation = [
-    dict(type='RandomFlip', direction='horizontal'),
     dict(
-        type='RandomBBoxTransform', shift_factor=0.12, shift_prob=0.6, rotate_factor=40.,
+        type='FastRandomBBoxTransform', shift_factor=0.12, shift_prob=0.6, rotate_factor=40.,
         rotate_prob=0.6, scale_factor=(0.6, 1.3), scale_prob=1.),
+    _base_.load,
+    dict(type='RandomFlip', direction='horizontal'),
 ]
 photographic_pipeline = [
     *_base_.pre_transform, *augmentation, _base_.crop, _base_.masking, _base_.colours,
