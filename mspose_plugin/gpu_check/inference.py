@@ -31,6 +31,7 @@ def inference(settings: Settings, deadline: float) -> Iterator[Row]:
     """Yield rows of the network and of a predictor, what is compiled at the end."""
     torch.manual_seed(settings.seed)
     step.use_precision('tf32')
+    torch.backends.cudnn.benchmark = True
     cfg = load_config(settings.config)
     weights = Path(settings.folder, 'untrained.pth')
     check_writable_file(str(weights))

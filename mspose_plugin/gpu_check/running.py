@@ -11,7 +11,7 @@ from typing import Any
 from mspose_plugin.gpu_check.configs import configs
 from mspose_plugin.gpu_check.environment import environment
 from mspose_plugin.gpu_check.inference import inference
-from mspose_plugin.gpu_check.rows import FAILED, Row, Settings, row
+from mspose_plugin.gpu_check.rows import FAILED, SKIPPED, Row, Settings, row
 from mspose_plugin.gpu_check.throughput import throughput
 from mspose_plugin.gpu_check.training import data, training
 from mspose_plugin.utils.processes import generated
@@ -28,7 +28,7 @@ PARTS: dict[str, tuple[Part, float]] = dict(
 """Name -> part and its share of the time; what one leaves goes to those after it."""
 _TIMED = ('throughput', 'training', 'inference')
 """Parts that nothing else may run beside."""
-_BEGIN, _OVERRUN, _LEAST = 0.75, 1.5, 60
+_BEGIN, _OVERRUN, _LEAST = 0.9, 1.5, 60
 """Shares of a part's time: in which its rows begin, and after which it is ended; but not within so
 many seconds, since it may take long to start."""
 PRELOAD = ('mspose_plugin.gpu_check.running', 'mmpose.models', 'mmpose.datasets')
@@ -53,13 +53,13 @@ def run(settings: Settings, names: Sequence[str], seconds: float) -> Iterator[tu
             making = stack.enter_context(_started(data, settings, end))
         for i, name in enumerate(names):
             if making and name in _TIMED:
-                yield from _rows('data', making, end)
+                yield from _rows('data', making, end, end)
                 making = None
             part, share = PARTS[name]
             now = time.monotonic()
             own = (end - now) * share / sum(PARTS[n][1] for n in names[i:])
             with _started(part, settings, now + _BEGIN * own) as until:
-                yield from _rows(name, until, min(now + max(_OVERRUN * own, _LEAST), end))
+                yield from _rows(name, until, now + max(_OVERRUN * own, _LEAST), end)
 
 
 def _started(part: Part, settings: Settings, deadline: float) -> Any:
@@ -68,11 +68,14 @@ def _started(part: Part, settings: Settings, deadline: float) -> Any:
 
 
 def _rows(
-    name: str, until: Callable[[float], Iterator[Row]], end: float
+    name: str, until: Callable[[float], Iterator[Row]], latest: float, end: float
 ) -> Iterator[tuple[str, Row]]:
-    """Yield what a part yields, and a row of why it ended too early."""
+    """Yield what a part yields until its latest time or the end of all, and a row if that comes."""
     try:
-        for found in until(end):
+        for found in until(min(latest, end)):
             yield name, found
-    except (ChildProcessError, TimeoutError) as e:
-        yield name, row('the part itself', FAILED, str(e))
+    except TimeoutError as e:
+        over = latest >= end
+        yield name, row('the rest', *((SKIPPED, 'no time left') if over else (FAILED, str(e))))
+    except ChildProcessError as e:
+        yield name, row('the rest', FAILED, str(e))

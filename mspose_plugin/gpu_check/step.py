@@ -25,14 +25,13 @@ WRAPPERS: dict[str, dict[str, Any]] = dict(
 
 
 def use_precision(precision: str) -> None:
-    """Let this process compute matrix products and convolutions so, and cuDNN look for the fastest.
+    """Let this process compute matrix products and convolutions so.
 
     Args:
         precision: a key of :data:`WRAPPERS`.
     """
     tf32 = precision != 'fp32'
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-    torch.backends.cudnn.benchmark = True
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def ways(settings: Settings) -> list[Way]:
 
 def throughput(settings: Settings, deadline: float) -> Iterator[Row]:
     """Yield a row for every way."""
+    torch.backends.cudnn.benchmark = True
     all_ways = ways(settings)
     possible = [w for w in all_ways if settings.gpu or w.precision not in ('tf32', 'fp16')]
     yield from measured(

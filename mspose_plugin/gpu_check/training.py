@@ -59,7 +59,8 @@ def training(settings: Settings, deadline: float) -> Iterator[Row]:
 
 def _train(plan: Plan, name: str, seconds: float, settings: Settings) -> dict[str, Any]:
     """Train for a time, then count the joints that are found."""
-    runner = Runner.from_cfg(_config(plan, name, seconds, settings))
+    cfg = _config(plan, name, seconds, settings)
+    runner = Runner.from_cfg(cfg)
     if settings.gpu:  # only now is it in use
         torch.cuda.reset_peak_memory_stats(settings.device)
     try:
@@ -69,9 +70,9 @@ def _train(plan: Plan, name: str, seconds: float, settings: Settings) -> dict[st
     figures = step_times(runner.message_hub, runner.train_dataloader.batch_size)
     metrics = runner.val()
     memory = torch.cuda.max_memory_allocated(settings.device) / 2**30 if settings.gpu else None
-    return dict(
-        pckh=metrics['PCKh'], auc=metrics['AUC'], minutes=seconds / 60, **figures, peak_gib=memory
-    )
+    scores = dict(pckh=metrics['PCKh'], auc=metrics['AUC'])
+    minutes = cfg.default_hooks.time_budget.minutes
+    return dict(scores, minutes=minutes, **figures, peak_gib=memory)
 
 
 def _config(plan: Plan, name: str, seconds: float, settings: Settings) -> Config:

@@ -66,6 +66,8 @@ def test_a_part_that_does_not_end_is_a_row_and_the_next_one_follows(folder, monk
     assert name == 'configs' and ended['state'] == 'failed'
     assert 'did not end in its time' in ended['why']
     assert (other, row['what'], row['state']) == ('inference', 'second', 'ok')
+    *_, (_, ended) = running.run(given, ['configs'], 0.01)
+    assert (ended['state'], ended['why']) == ('skipped', 'no time left')
 
 
 @pytest.mark.parametrize(
