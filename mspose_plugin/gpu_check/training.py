@@ -22,7 +22,7 @@ from mspose_plugin.utils.errors import InputError
 
 REST = 0.2
 """Share of a recipe's time for its start and its test."""
-_SMALL = dict(train=8, val=4, size=(128, 128))
+_SMALL: dict[str, Any] = dict(train=8, val=4, size=(128, 128))
 _SMALL_OPTIONS: dict[str, Any] = {
     'model.backbone.num_stacks': 1,
     'model.backbone.channels': 16,
@@ -38,9 +38,10 @@ def data(settings: Settings, deadline: float) -> Iterator[Row]:
 
 
 def _make_data(settings: Settings) -> dict[str, Any]:
-    given = dict(read_plan(settings.plan).synthetic or {}, seed=settings.seed)
+    (asked,) = read_plan(settings.plan).synthetic
+    given = {**asked, 'seed': settings.seed, **(_SMALL if settings.quick else {})}
     out = Path(given.pop('out'))
-    recipe = Recipe(**{**given, **(_SMALL if settings.quick else {})})
+    recipe = Recipe(**given)
     made, wanted = out / 'synthetic.json', json.loads(json.dumps(recipe.manifest()))
     if not (made.is_file() and json.loads(made.read_text()) == wanted):
         write_dataset(recipe, out, settings.workers, overwrite=True)
