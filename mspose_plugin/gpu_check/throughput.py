@@ -92,7 +92,7 @@ def throughput(settings: Settings, deadline: float) -> Iterator[Row]:
 
 def _measure(way: Way, settings: Settings) -> dict[str, Any]:
     torch.compiler.reset()
-    cfg = load_config(settings.config, {'model.backbone.channels_last': way.channels_last})
+    cfg = load_config(settings.config, {'model.channels_last': way.channels_last})
     build = step.of_plain_hourglass if way.plain else step.of_config
     one = build(cfg, way.batch, settings.device, way.precision, settings.seed)
     if way.compiled:
