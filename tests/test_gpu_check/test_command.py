@@ -14,7 +14,11 @@ from mspose_plugin.cli import gpu_check
 from mspose_plugin.gpu_check import running
 
 ROOT = Path(__file__).resolve().parents[2]
-INFERENCER = "\ndataset_type = 'ZeroBasedMpiiDataset'\ndata_mode = 'topdown'"
+INFERENCER = """
+dataset_type = 'ZeroBasedMpiiDataset'
+data_mode = 'topdown'
+model['type'] = 'ConditionalTopdownPoseEstimator'
+"""
 BROKEN = "\nmodel['head'].update(type='MSRHead', num_keypoints=3)"
 
 

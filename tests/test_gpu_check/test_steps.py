@@ -19,6 +19,7 @@ def tiny(tmp_path):
     """Return a function that writes the tiny config and what is added to it."""
 
     def write(more=''):
+        more += "\nmodel['type'] = 'ConditionalTopdownPoseEstimator'\n"  # which has layouts
         return str(tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, more))
 
     return write
