@@ -136,8 +136,9 @@ def pose_graph(cfg: Config, precision: str) -> PoseGraph:
     Raises:
         InputError: it cannot be exported.
     """
+    model = _built(cfg).eval()
     described = describe(cfg, untrained.metainfo(cfg, 'test'), 'normalized', 'heatmaps', precision)
-    return PoseGraph(_built(cfg).eval(), described).eval()
+    return PoseGraph(model, described).eval()
 
 
 def exported(graph: PoseGraph, name: str, folder: str) -> ExportedFile:

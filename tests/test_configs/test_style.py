@@ -14,7 +14,7 @@ CONFIGS = sorted(
     for folder in ('configs', 'tools/plans')
     for path in (ROOT / folder).rglob('*.py')
 )
-LONGEST_CHAIN = 5  # files, with the config itself and MMPose's
+LONGEST_CHAIN = dict(configs=5, tools=7)  # files, with MMPose's; a plan may stand on another one
 INDEX_IN_OPTION = re.compile(r'\.\d+(\.|$)')
 """An index in the name of a config option, such as ``pipeline.5.encoder``."""
 
@@ -80,7 +80,7 @@ def test_what_is_an_edit_by_place(line):
 
 @pytest.mark.parametrize('config', CONFIGS)
 def test_chains_are_short(config):
-    assert len(chain(ROOT / config)) <= LONGEST_CHAIN
+    assert len(chain(ROOT / config)) <= LONGEST_CHAIN[config.partition('/')[0]]
 
 
 @pytest.mark.parametrize('config', [c for c in CONFIGS if '/_base_/pipelines/' not in c])

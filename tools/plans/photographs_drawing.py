@@ -4,13 +4,7 @@
 #   python tools/make_photographs.py --mpii FILE --coco FILE --out data/photographs
 _base_ = './ablation_msspose.py'
 
-augmentation = [
-    dict(
-        type='FastRandomBBoxTransform', shift_factor=0.12, shift_prob=0.6, rotate_factor=40.,
-        rotate_prob=0.6, scale_factor=(0.6, 1.3), scale_prob=1.),
-    _base_.load,
-    dict(type='RandomFlip', direction='horizontal'),
-]
+augmentation = [_base_.wide_boxes, _base_.load, _base_.flip]
 photographic_pipeline = [
     *_base_.pre_transform, *augmentation, _base_.crop, _base_.masking, _base_.colours,
     _base_.target, *_base_.last_transform

@@ -17,14 +17,14 @@ def _people(count):
     }
 
 
-_boxes, _load, _flip = _base_.augmentation
 variants = {
     '_delete_': True,
     'all': {},
     'no_masking': _pipeline(*_base_.augmentation, _base_.crop, _base_.colours),
     'no_colours': _pipeline(*_base_.augmentation, _base_.crop, _base_.masking),
-    'no_boxes': _pipeline(_load, _flip, _base_.crop, _base_.masking, _base_.colours),
-    'no_flip': _pipeline(_boxes, _load, _base_.crop, _base_.masking, _base_.colours),
+    'no_boxes': _pipeline(_base_.load, _base_.flip, _base_.crop, _base_.masking, _base_.colours),
+    'no_flip': _pipeline(
+        _base_.wide_boxes, _base_.load, _base_.crop, _base_.masking, _base_.colours),
     'people_250': _people(250),
     'people_1000': _people(1000),
     'channels_64': {'model.backbone.channels': 64, 'against': 'all'},

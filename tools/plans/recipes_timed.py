@@ -3,8 +3,9 @@
 _base_ = ['./recipes_hourglass8.py', '../../configs/_base_/schedules/timed.py']
 
 seeds = (0, )
-data_root = 'work_dirs/gpu_check/data/'
-synthetic = dict(out=data_root[:-1], layout='mpii', train=12000, val=1000)
+folder = 'work_dirs/gpu_check/data'
+data_root = f'{folder}/'
+synthetic = dict(out=folder, layout='mpii', train=12000, val=1000)
 
 train_dataloader = dict(
     batch_size=32, num_workers=4, sampler=_base_.timed_sampler,

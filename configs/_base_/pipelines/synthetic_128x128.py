@@ -20,6 +20,12 @@ augmentation = [
     load,
     dict(type='RandomFlip', direction='horizontal'),
 ]
+# for drawn people that stand in for photographs: boxes too large, too small and beside the person,
+# bodies cut off, more rotation than MSSPose §4.1
+wide_boxes = dict(
+    type='FastRandomBBoxTransform', shift_factor=0.12, shift_prob=0.6, rotate_factor=40.,
+    rotate_prob=0.6, scale_factor=(0.6, 1.3), scale_prob=1.)
+flip = dict(type='RandomFlip', direction='horizontal')
 crop = dict(_base_.crop, input_size=input_size)
 colours = dict(type='PhotometricDistortion', hue_delta=9)
 # black squares of about as many pixels in the mean as keypoint masking pastes
