@@ -386,7 +386,7 @@ FOLDERS: dict[str, str | None] = dict(
 
 
 ABLATIONS = (
-    *('ablation_msspose', 'alpha', 'groups', 'masking', 'loss_variants', 'msr_input', 'testing'),
+    *('ablation_msspose', 'structural_term', 'masking', 'msr_input', 'testing'),
     'mlpe',
 )
 """Blocks that ``mspose ablate tools/plans/NAME.py --report`` makes."""

@@ -5,11 +5,11 @@ A row goes to OUT/VARIANT_SEED.json; a row whose file is there is not run again,
 interrupted goes on from its last checkpoint, so that the command can be stopped and given again.
 Rows that share weights make one job; jobs are independent:
 
-  mspose ablate tools/plans/alpha.py                  one job after the other
-  mspose ablate tools/plans/alpha.py --workers 4      four at a time
-  mspose ablate tools/plans/alpha.py --job 3          the third of those that --list shows
-  mspose ablate tools/plans/alpha.py --submit slurm   each as a job of a cluster
-  mspose ablate tools/plans/alpha.py --report         tables, and a plot with --plot FILE
+  mspose ablate tools/plans/testing.py                  one job after the other
+  mspose ablate tools/plans/testing.py --workers 4      four at a time
+  mspose ablate tools/plans/testing.py --job 3          the third of those that --list shows
+  mspose ablate tools/plans/testing.py --submit slurm   each as a job of a cluster
+  mspose ablate tools/plans/testing.py --report         tables, and a plot with --plot FILE
 """
 
 from __future__ import annotations

@@ -1,6 +1,9 @@
-# Keypoint masking against other augmentations, for 500 further steps of the same MSS-net: cutout of
-# as many pixels at random places, changes of colour, and each of these with masking.
+# Keypoint masking against other augmentations, for 500 further steps of the same MSS-net of 64
+# channels: cutout of as many pixels at random places, changes of colour, and each of these with
+# masking.
 _base_ = './ablation_msspose.py'
+
+model = dict(backbone=dict(channels=64))
 
 
 def _pipeline(steps):

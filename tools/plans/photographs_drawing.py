@@ -1,8 +1,12 @@
-# What each kind of variation in the drawing is worth on photographs: the MSS-net with one stack at
-# 128x128, 4,000 drawn people twice (500 steps), everything as photographic people are drawn but for
+# What each kind of variation in the drawing is worth on photographs: the MSS-net with one stack of 64
+# channels at 128x128, 2,000 drawn people eight times (1000 steps), everything as photographic people are drawn but for
 # one kind. Tested on people in photographs; collect them before:
 #   python tools/make_photographs.py --mpii FILE --coco FILE --out data/photographs
 _base_ = './ablation_msspose.py'
+
+model = dict(backbone=dict(channels=64))
+train_cfg = dict(max_epochs=8)
+param_scheduler = [dict(_base_.one_cycle, total_steps=8)]
 
 augmentation = [_base_.wide_boxes, _base_.load, _base_.flip]
 photographic_pipeline = [
@@ -29,7 +33,7 @@ drawings = dict(
 folder = 'work_dirs/photographs/'
 synthetic = [
     dict(
-        out=folder + name, layout='mpii', train=4000, val=1, seed=7, difficulty=difficulty,
+        out=folder + name, layout='mpii', train=2000, val=1, seed=7, difficulty=difficulty,
         changes=changes) for name, (difficulty, changes) in drawings.items()
 ]
 train_dataloader = dict(

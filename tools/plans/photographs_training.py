@@ -11,8 +11,8 @@ def _pipeline(*steps):
 def _people(count):
     return {
         'train_dataloader.dataset.indices': count,
-        'train_cfg.max_epochs': 8000 // count,
-        'param_scheduler': [dict(_base_.one_cycle, total_steps=8000 // count)],
+        'train_cfg.max_epochs': 16000 // count,
+        'param_scheduler': [dict(_base_.one_cycle, total_steps=16000 // count)],
         'against': 'all',
     }
 
@@ -27,6 +27,7 @@ variants = {
         _base_.wide_boxes, _base_.load, _base_.crop, _base_.masking, _base_.colours),
     'people_250': _people(250),
     'people_1000': _people(1000),
-    'channels_64': {'model.backbone.channels': 64, 'against': 'all'},
+    'channels_32': {'model.backbone.channels': 32, 'against': 'all'},
+    'channels_128': {'model.backbone.channels': 128, 'against': 'all'},
     'stacks_2': {'model.backbone.num_stacks': 2, 'against': 'all'},
 }

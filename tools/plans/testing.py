@@ -1,7 +1,9 @@
-# Conditional testing of one MSS-net against plain testing and the mean of several scales. With a
-# threshold that nothing reaches every person is tried as often as there are perturbations: as many
-# passes as 1 + that many scales. Passes count the mirrored images, too.
+# Conditional testing of one MSS-net of 64 channels against plain testing and the mean of several
+# scales. With a threshold that nothing reaches every person is tried as often as there are
+# perturbations: as many passes as 1 + that many scales. Passes count the mirrored images, too.
 _base_ = './ablation_msspose.py'
+
+model = dict(backbone=dict(channels=64))
 
 _count = {'val_evaluator': [dict(type='PCKhAUC'), dict(type='TestingCost')]}
 _four = ((-0.08, 0., 1.), (0.08, 0., 1.), (0., -0.08, 1.), (0., 0.08, 1.))
