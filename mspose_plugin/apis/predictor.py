@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
 from mmpose.apis.inference import dataset_meta_from_config
 from mmpose.apis.inferencers import Pose2DInferencer
@@ -76,8 +77,17 @@ class _Inferencer(Pose2DInferencer):
     def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None, cfg: Any) -> None:
         if isinstance(model.backbone, ExportedNetwork):  # the file has its weights in it
             model.dataset_meta = dataset_meta_from_config(cfg)
-        else:
-            super()._load_weights_to_model(model, checkpoint, cfg)
+            return
+        if checkpoint is not None and 'dataset_meta' not in checkpoint.get('meta', {}):
+            # bare weights: the config says it, which is no reason to warn
+            meta = dict(checkpoint.get('meta', {}), dataset_meta=dataset_meta_from_config(cfg))
+            checkpoint = dict(state_dict=checkpoint.get('state_dict', checkpoint), meta=meta)
+        super()._load_weights_to_model(model, checkpoint, cfg)
+
+    def _init_collate(self, cfg: Config) -> Callable:
+        if 'collate_fn' in cfg.test_dataloader:
+            return super()._init_collate(cfg)
+        return pseudo_collate  # where it has to look for one, mmengine warns
 
 
 class PosePredictor:

@@ -97,9 +97,10 @@ def main(args: argparse.Namespace) -> None:
             persons += len(result)
     if args.save_json:
         write_json(os.path.join(args.out, 'predictions.json'), records)
-    print(
-        f'{persons} persons; {"videos and tracks" if args.track else "pictures"} are in {args.out}'
-    )
+    found = f'{persons} person{"s" * (persons != 1)}'
+    if args.detector == 'whole_image' and not args.boxes:
+        found += ', one for each image or frame (--detector torchvision finds several)'
+    print(f'{found}; {"videos and tracks" if args.track else "pictures"} are in {args.out}')
 
 
 def _written(

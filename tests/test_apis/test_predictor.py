@@ -78,6 +78,13 @@ def test_equals_mmpose(base, predictor, photo):
     assert result.path == photo and not result.fault
 
 
+def test_bare_weights_are_no_reason_to_warn(photo, capfd):
+    """Those of the package are a file of tensors; the config says what its keypoints are."""
+    assert PosePredictor(device='cpu')(photo).keypoints.shape == (1, 16, 2)
+    printed = capfd.readouterr()
+    assert 'WARNING' not in printed.out + printed.err
+
+
 def test_every_kind_of_input_gives_the_same(base, predictor, photo):
     expected = predictor(photo)
     array = cv2.imread(photo)
