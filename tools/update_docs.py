@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 TOUR = ROOT / 'docs/tour.md'
@@ -84,6 +85,69 @@ def complexity(**tables: list[dict]) -> str:
         ],
         rows,
     )
+
+
+_PERSONS = {
+    'annotations/mpii_train.json': 22_246,
+    'annotations/mpii_trainval.json': 22_246 + 2_958,
+    'examples.mat': 3_987,
+    'annotations/person_keypoints_train2017.json': 149_813,
+}
+"""To train on: of the files that MMPose's documents link to; FLIC's as its authors state."""
+_REPRODUCED = (
+    *('ablation/hourglass8_mpii', 'ablation/hourglass8_mpii_mss', 'ablation/hourglass8_mpii_msr'),
+    *('ablation/hourglass8_mpii_structure-aware', 'msspose_hourglass8_mpii'),
+    *('msspose/msspose_hourglass8_mpii_trainval', 'msspose/msspose_hourglass8_flic'),
+    'mlpe/mlpe_resnest50_256x192_bilinear_no-enhancement',
+    *('mlpe/mlpe_resnest50_256x192_bilinear', 'mlpe/mlpe_resnest50_256x192'),
+    *('mlpe/mlpe_resnest50_256x192_kernel1', 'mlpe/mlpe_resnest50_384x288'),
+    'mlpe/mlpe_resnest101_384x288',
+)
+"""Configs of the papers' tables."""
+_RATE = 50e12
+"""Operations a second of the training step on one GPU: made up, nobody has measured it."""
+
+
+def training_cost(**tables: list[dict]) -> str:
+    """What the papers' rows cost to train, from what ``tools/complexity.py`` writes.
+
+    A backward pass counts as two forward passes of what is trained.
+    """
+    gmacs = {
+        row['config']: row['gmacs']
+        for rows in tables.values()
+        for row in rows
+        if not row['cfg_options']
+    }
+    lines = []
+    for name in _REPRODUCED:
+        path = f'configs/{name}.py'
+        cfg = Config.fromfile(ROOT / path)
+        # networks of a table differ from the main one's in losses and stages alone
+        of = gmacs.get(path, gmacs['configs/msspose_hourglass8_mpii.py'])
+        persons = _PERSONS[cfg.train_dataloader.dataset.ann_file]
+        stages = cfg.default_hooks.get('stages', {}).get(
+            'stages', [dict(epochs=cfg.train_cfg.max_epochs, train=list(of))]
+        )
+        operations = 0.0
+        for stage in stages:
+            trained = stage.get('train') or ['backbone', 'head']
+            runs = of['total'] if 'head' in trained else of['backbone']
+            backward = 2 * sum(of[part] for part in trained if part != 'total')
+            operations += 2e9 * (runs + backward) * persons * stage['epochs']
+        images = persons * cfg.train_cfg.max_epochs
+        lines.append(
+            [
+                f'`{name.rpartition("/")[2]}`',
+                str(cfg.train_cfg.max_epochs),
+                f'{persons:,}',
+                f'{images / 1e6:.2f}',
+                f'{operations / 1e18:.2f}',
+                f'{operations / _RATE / 3600:.0f}',
+            ]
+        )
+    columns = ['config', 'epochs', 'persons', 'million images', 'exaFLOP']
+    return table([*columns, f'hours at {_RATE / 1e12:.0f} TFLOP/s'], lines)
 
 
 def mlpe_small(**runs: dict) -> str:
@@ -375,12 +439,12 @@ RENDER: dict[str, Callable[..., str]] = {
         f.__name__: f
         for f in (demo, complexity, mlpe_small, peaks, benchmark, peers, zoo, zoo_total, models)
     },
-    **{f.__name__: f for f in (photographs, photographs_metafile, distributed)},
+    **{f.__name__: f for f in (photographs, photographs_metafile, distributed, training_cost)},
     **{f'recipes_{name}': recipes for name in ('small', 'hourglass8', 'batch')},
 }
 """Name of a block, which is that of its folder in ``results/``, and what makes it."""
 FOLDERS: dict[str, str | None] = dict(
-    zoo_total='zoo', photographs_metafile='photographs', models=None
+    zoo_total='zoo', photographs_metafile='photographs', training_cost='complexity', models=None
 )
 """Folders of another name; None for what is made from the metafiles."""
 
