@@ -11,19 +11,25 @@ import argparse
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 from mmpose.datasets.datasets import CocoDataset
 
 from mspose_plugin import PosePredictor
+from mspose_plugin.apis.pose_result import PoseResult
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
+from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_json
 
 HEAD_SIZE = 0.6 * 1.25  # in head lengths
+CELL, COLUMNS, MARGIN = 320, 6, 1.3
+"""Side of a person's picture in pixels, and in longer sides of the box."""
+RED = (0, 0, 255)
 
 
 def joint_name(name: str) -> str:
@@ -65,17 +71,43 @@ def people_of(kind: str, file: str) -> tuple[list[dict], list[str], np.ndarray]:
     return labelled, [names[k] for k in range(len(names))], data.metainfo['sigmas']
 
 
-def measure(predictor: PosePredictor, kind: str, file: str) -> dict:
+def draw(result: PoseResult, missed: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Draw a person's predicted skeleton, and a red line from each missed joint to where it is.
+
+    Args:
+        result: of one person.
+        missed: ``[M, 2]``, the predictions, pixels of the image.
+        truth: ``[M, 2]``, the annotations.
+
+    Returns:
+        BGR, ``CELL`` pixels wide and high.
+    """
+    picture = result.plot(min_score=0.0)
+    low, high = result.boxes[0].reshape(2, 2)
+    zoom = CELL / (MARGIN * max(high - low))
+    shift = CELL / 2 - zoom * (low + high) / 2
+    cell = cv2.warpAffine(
+        picture, np.column_stack([zoom * np.eye(2), shift]), (CELL, CELL), flags=cv2.INTER_AREA
+    )
+    for ends in zip(missed, truth):
+        start, end = (tuple((point * zoom + shift).round().astype(int).tolist()) for point in ends)
+        cv2.line(cell, start, end, RED, 1, cv2.LINE_AA)
+        cv2.circle(cell, end, 4, RED, 1, cv2.LINE_AA)
+    return cell
+
+
+def measure(predictor: PosePredictor, kind: str, file: str) -> tuple[dict, list[np.ndarray]]:
     """Predict on the people of one file.
 
     Returns:
         Hits and labelled joints: in all, by joint and by person; and the interval of the share.
+        A picture of each person.
     """
     people, names, sigmas = people_of(kind, file)
     where = {name: k for k, name in enumerate(predictor.names)}
     shared = [k for k, name in enumerate(names) if name in where]
     check(len(shared) > 7, f'{file}: the model has only {len(shared)} of its joints')
-    rows, seen = [], []
+    rows, seen, cells = [], [], []
     for person in track(people, f'{kind} people', len(people)):
         result = predictor(person['img_path'], person['bbox'])
         found = np.zeros((len(names), 2))
@@ -84,6 +116,8 @@ def measure(predictor: PosePredictor, kind: str, file: str) -> dict:
         visible = np.asarray(person['keypoints_visible']).reshape(1, len(names), -1)[0, :, 0] > 0
         rows.append(hits[shared] & visible[shared])
         seen.append(visible[shared])
+        missed = [k for k in shared if visible[k] and not hits[k]]
+        cells.append(draw(result, found[missed], person['keypoints'][0][missed]))
     hits, labelled = np.array(rows), np.array(seen)
     draws = np.random.default_rng(0).integers(len(hits), size=(10_000, len(hits)))
     shares = hits.sum(1)[draws].sum(1) / labelled.sum(1)[draws].sum(1)
@@ -92,7 +126,7 @@ def measure(predictor: PosePredictor, kind: str, file: str) -> dict:
         name: [int(a[:, [k == name for k in kinds]].sum()) for a in (hits, labelled)]
         for name in dict.fromkeys(kinds)
     }
-    return dict(
+    summary = dict(
         persons=len(hits),
         hits=int(hits.sum()),
         joints=int(labelled.sum()),
@@ -101,6 +135,7 @@ def measure(predictor: PosePredictor, kind: str, file: str) -> dict:
         by_joint=by_joint,
         by_person=[[int(h.sum()), int(n.sum())] for h, n in zip(hits, labelled)],
     )
+    return summary, cells
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +144,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--mpii', metavar='FILE', help='annotations in MPII\'s format')
     parser.add_argument('--coco', metavar='FILE', help='annotations in COCO\'s format')
     arguments.add_out(parser, ('.json',), 'the figures')
+    parser.add_argument(
+        '--picture',
+        type=arguments.writable_file(*grid.ENDINGS),
+        metavar='FILE',
+        help='every person as predicted; red: from a missed joint to where it is',
+    )
 
 
 def main(args: argparse.Namespace) -> None:
@@ -116,7 +157,10 @@ def main(args: argparse.Namespace) -> None:
     files = {kind: getattr(args, kind) for kind in ('mpii', 'coco') if getattr(args, kind)}
     check(files, 'nothing to measure; give --mpii or --coco')
     predictor = make_predictor(args)
-    found = {kind: measure(predictor, kind, file) for kind, file in files.items()}
+    found, cells = {}, []
+    for kind, file in files.items():
+        found[kind], pictures = measure(predictor, kind, file)
+        cells += pictures
     rows = [
         [kind, str(m['persons']), f'{m["hits"]} of {m["joints"]}', f'{m["percent"]:.1f}',
          '{:.0f} to {:.0f}'.format(*m['interval'])]
@@ -125,6 +169,8 @@ def main(args: argparse.Namespace) -> None:
     show_table(['data', 'persons', 'joints', 'percent', '95 %'], rows, words=1)
     if args.out:
         write_json(args.out, dict(model=args.model, **found), indent=2)
+    if args.picture:
+        grid.save(cells, COLUMNS, args.picture)
 
 
 if __name__ == '__main__':

@@ -10,6 +10,8 @@ from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
 from mspose_plugin.synthetic import Recipe, write_dataset
 from tools import make_photographs, measure_photographs
 
+BLACK = np.zeros((256, 256, 3), np.uint8)
+
 
 @pytest.fixture(scope='module')
 def files(tmp_path_factory):
@@ -27,7 +29,9 @@ def answer(people, names, move):
 
     def predict(path, box):
         person = truth[path, tuple(box[0])]
-        return SimpleNamespace(keypoints=person['keypoints'] + move(person))
+        return SimpleNamespace(
+            keypoints=person['keypoints'] + move(person), boxes=box, plot=lambda **_: BLACK
+        )
 
     predict.names = names
     return predict
@@ -40,13 +44,17 @@ def test_truth_counts_and_what_is_far_off_does_not(files, kind):
     def share(move):
         return measure_photographs.measure(answer(people, names, move), kind, files[kind])
 
-    perfect = share(lambda person: 0.0)
+    perfect, pictures = share(lambda person: 0.0)
+    assert len(pictures) == len(people) and not np.any(pictures)
     assert perfect['percent'] == 100 and perfect['interval'] == [100, 100]
     assert perfect['hits'] == perfect['joints'] == sum(n for _, n in perfect['by_joint'].values())
     assert perfect['persons'] == len(perfect['by_person']) == len(people)
     labelled = sum(int((np.asarray(p['keypoints_visible']) > 0).sum()) for p in people)
     assert perfect['joints'] == labelled
-    assert share(lambda person: 1000.0)['percent'] == 0
+    wrong, pictures = share(lambda person: 1000.0)
+    assert wrong['percent'] == 0 and all(
+        (p == measure_photographs.RED).all(2).any() for p in pictures
+    )
 
 
 def test_the_limits_are_those_of_the_sets(files):
