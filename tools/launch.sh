@@ -16,11 +16,12 @@ launch() {
 }
 
 # launch_slurm PARTITION JOB_NAME TOOL [ARGUMENTS]: GPUS (default 8) in all, GPUS_PER_NODE (8),
-# CPUS_PER_TASK (5); SRUN_ARGS go to srun as they are.
+# CPUS_PER_TASK (5), PORT (29500), by which the processes meet; SRUN_ARGS go to srun as they are.
 launch_slurm() {
     local partition=$1 job_name=$2 tool=$3 gpus=${GPUS:-8} gpus_per_node=${GPUS_PER_NODE:-8}
     shift 3
     if ((gpus < gpus_per_node)); then gpus_per_node=$gpus; fi
+    export MASTER_PORT=${PORT:-${MASTER_PORT:-29500}} # mmengine's name, which srun hands on
     # shellcheck disable=SC2086 several words on purpose
     exec srun --partition="$partition" --job-name="$job_name" --gres="gpu:$gpus_per_node" \
         --ntasks="$gpus" --ntasks-per-node="$gpus_per_node" --cpus-per-task="${CPUS_PER_TASK:-5}" \

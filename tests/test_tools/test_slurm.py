@@ -12,9 +12,9 @@ from mspose_plugin.cli import test, train
 
 @pytest.fixture
 def srun(tmp_path):
-    """Return a function that runs a script with an ``srun`` that prints its arguments."""
+    """Return a function that runs a script with an ``srun`` that prints port and arguments."""
     fake = tmp_path / 'srun'
-    fake.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    fake.write_text('#!/bin/sh\nprintf "%s\\n" "port=$MASTER_PORT" "$@"\n')
     fake.chmod(0o755)
 
     def run(script, *words, **env):
@@ -39,7 +39,8 @@ def test_training(srun, tmp_path):
     options, python, script, words = srun(
         'slurm_train.sh', 'gpu', 'pose', 'a.py', str(folder), '--amp', **env
     )
-    assert options[:5] == [
+    assert options[:6] == [
+        'port=29500',
         '--partition=gpu',
         '--job-name=pose',
         '--gres=gpu:8',
@@ -63,9 +64,9 @@ def test_testing_on_fewer_gpus_than_a_node_has(srun, tmp_path):
     checkpoint = tmp_path / 'a.pth'
     checkpoint.touch()
     options, _, script, words = srun(
-        'slurm_test.sh', 'gpu', 'pose', 'a.py', str(checkpoint), GPUS='2'
+        'slurm_test.sh', 'gpu', 'pose', 'a.py', str(checkpoint), GPUS='2', PORT='29501'
     )
-    assert {'--gres=gpu:2', '--ntasks=2', '--ntasks-per-node=2'} < set(options)
+    assert {'port=29501', '--gres=gpu:2', '--ntasks=2', '--ntasks-per-node=2'} < set(options)
     assert script.endswith('/tools/test.py')
     parser = argparse.ArgumentParser()
     test.add_arguments(parser)
