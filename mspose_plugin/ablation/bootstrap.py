@@ -2,7 +2,8 @@
 
 A draw takes as many persons as there are, with replacement, and as many seeds, likewise; the
 persons of a draw are the same for all seeds and rows. The statistic is the share of joints found,
-averaged over the seeds. Of few seeds the interval is too short, as of any small sample.
+averaged over the seeds. Of few seeds the interval is too short, as of any small sample; of one it
+says nothing of other seeds at all.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ class Estimate:
     """A share, or a difference of shares, in percent.
 
     Args:
-        value: over all persons, the mean of the seeds.
-        low: end of the interval that holds 95 % of the draws.
+        value: over all persons, the mean of the seeds; NaN where no joint is labelled.
+        low: end of the interval that holds 95 % of the draws; NaN likewise.
         high: its other end.
         seeds: each seed's value.
     """
@@ -69,8 +70,8 @@ class Bootstrap:
             labelled: ``[N]``, joints of each person.
         """
         hits = np.asarray(hits, np.float32)
-        seeds = 100.0 * hits.sum(axis=1, dtype=float) / max(labelled.sum(), 1)
         with np.errstate(invalid='ignore', divide='ignore'):
+            seeds = 100.0 * hits.sum(axis=1, dtype=float) / labelled.sum()
             drawn = (
                 100.0
                 * (self.weights @ hits.T)

@@ -62,3 +62,8 @@ def test_no_difference_is_within_the_interval():
 def test_one_seed_has_no_spread_but_an_interval():
     found = Bootstrap(4).estimate(HITS[:1], LABELLED)
     assert np.isnan(found.spread) and found.low < found.high
+
+
+def test_a_part_without_labelled_joints_has_no_share():
+    found = Bootstrap(4).estimate(np.zeros((2, 4)), np.zeros(4))
+    assert np.isnan([found.value, found.low, found.high, *found.seeds]).all()
