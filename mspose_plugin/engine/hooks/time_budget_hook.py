@@ -49,17 +49,19 @@ class TimeBudgetHook(Hook):
         self._bound = self._first = 0
 
     def before_train(self, runner) -> None:
-        """Start the clock; a resumed training's goes on."""
+        """Check the loop, and note where the training begins."""
         loop = runner.train_loop
         needed = 'TimeBudgetHook: set train_cfg.type to IterBasedTrainLoop'
         check(isinstance(loop, IterBasedTrainLoop), needed)
         self._bound, self._first = loop.max_iters, runner.iter
-        self._start = time.monotonic() - runner.message_hub.get_info(_USED, 0.0)
-        self._began = self._elapsed()
 
     def before_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None) -> None:
         """Set the rate, and the number of iterations."""
-        used, done = self._elapsed(), runner.iter - self._first
+        done = runner.iter - self._first
+        if not done:  # not in before_train: a resumed loop then passes over the data it had
+            self._start = time.monotonic() - runner.message_hub.get_info(_USED, 0.0)
+            self._began = self._elapsed()
+        used = self._elapsed()
         for group in runner.optim_wrapper.param_groups:
             group.setdefault('initial_lr', group['lr'])
             group['lr'] = group['initial_lr'] * self.factor(min(used / self.seconds, 1.0))
