@@ -28,6 +28,8 @@ _KINDS = {
     'last_ckpt': (str, 'a path'),
     'last_validation_epoch': (Integral, 'an integer'),
     'total_batch_size': (Integral, 'an integer'),
+    'begun_epoch': (Integral, 'an integer'),
+    'begun_iter': (Integral, 'an integer'),
     'keep_ckpt_ids': ([Integral], 'a list of integers'),
     'outdated_ckpts': ([str], 'a list of paths'),
 }

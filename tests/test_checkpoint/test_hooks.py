@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 from line_run import Line
-from mmengine.hooks import Hook
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
 from torch import nn
 
@@ -196,6 +197,22 @@ def test_a_validation_made_up_for_reaches_the_last_checkpoint(train, tmp_path):
         assert said['best_score'] == 3
         assert said['best_ckpt'] == str(tmp_path / 'run/best_score_epoch_2.pth')
     assert names(tmp_path / 'run') == ['best_score_epoch_2.pth', 'epoch_2.pth']
+
+
+def test_an_epoch_that_begins_again_is_said(train, tmp_path, monkeypatch):
+    by_step = dict(type=CheckpointHook, by_epoch=False, interval=1)
+    train([1.0, 2.0], hooks=[dict(type=ExactResumeHook), by_step])
+    said = []
+    monkeypatch.setattr(MMLogger, 'warning', lambda self, text, *args: said.append(text))
+    for name in ('epoch_2', 'iter_2', 'iter_3'):  # an epoch is two steps
+        path = str(tmp_path / f'run/{name}.pth')
+        more = dict(epochs=2, resume=True, load_from=path)
+        train([3.0, 4.0], folder=name, hooks=[dict(type=ExactResumeHook)], **more)
+    words = [text.partition(', which begins again')[0] for text in said if 'begins again' in text]
+    # mmengine counts an epoch only once its last step's checkpoint is written
+    assert words == [
+        f'the checkpoint was written {n} steps into epoch {epoch}' for n, epoch in ((2, 1), (1, 2))
+    ]
 
 
 class Noted(Line):

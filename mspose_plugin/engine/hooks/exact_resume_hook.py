@@ -17,6 +17,7 @@ from mmpose.registry import HOOKS
 
 _VALIDATED = 'last_validation_epoch'
 _BATCH = 'total_batch_size'
+_EPOCH, _ITER = 'begun_epoch', 'begun_iter'  # of the epoch that runs, and where it began
 
 
 @HOOKS.register_module()
@@ -40,6 +41,7 @@ class ExactResumeHook(Hook):
     def before_train(self, runner) -> None:
         """Validate once more where the checkpoint was written before its validation."""
         self._compare_batches(runner)
+        self._say_repeated(runner)
         loop, epoch = runner.train_loop, runner.epoch
         if runner.val_loop is None or epoch == 0 or not isinstance(loop, EpochBasedTrainLoop):
             return
@@ -64,12 +66,27 @@ class ExactResumeHook(Hook):
             )
         runner.message_hub.update_info(_BATCH, before)
 
+    @staticmethod
+    def _say_repeated(runner) -> None:
+        """Say that an epoch within which the checkpoint was written begins again."""
+        info = runner.message_hub.get_info
+        steps = runner.iter - info(_ITER, runner.iter)
+        by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+        if by_epoch and steps and info(_EPOCH) == runner.epoch:
+            runner.logger.warning(
+                f'the checkpoint was written {steps} steps into epoch {runner.epoch + 1}, which '
+                'begins again; checkpoints of whole epochs '
+                '(default_hooks.checkpoint.by_epoch=True) repeat nothing'
+            )
+
     def before_val_epoch(self, runner) -> None:
         """Note the epoch, so that a checkpoint written after its validation says so."""
         runner.message_hub.update_info(_VALIDATED, runner.epoch)
 
     def before_train_epoch(self, runner) -> None:
-        """Seed the generators of this process."""
+        """Note where the epoch begins, and seed the generators of this process."""
+        runner.message_hub.update_info(_EPOCH, runner.epoch)
+        runner.message_hub.update_info(_ITER, runner.iter)
         if self.reseed:
             seed = runner.seed + runner.epoch * get_world_size() + get_rank()
             set_random_seed(seed % 2**32)
