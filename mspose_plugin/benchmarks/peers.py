@@ -15,7 +15,6 @@ was built: on a CPU its resident memory, on a GPU what PyTorch allocates.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
 import warnings
@@ -49,6 +48,7 @@ from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check, refused
 from mspose_plugin.utils.errors import said
 from mspose_plugin.utils.files import read_json, write_json
+from mspose_plugin.utils.processes import context
 
 
 @dataclass(frozen=True)
@@ -144,9 +144,8 @@ def facts(group: Group, network: Network) -> dict[str, float]:
         InputError: the network cannot be run so.
         BrokenProcessPool: the process was killed, as it is where memory ends.
     """
-    context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload([__name__])
-    with ProcessPoolExecutor(1, context) as pool:
+    how = context([__name__], gpu=torch.device(group.device).type == 'cuda')
+    with ProcessPoolExecutor(1, how) as pool:
         return pool.submit(_facts, group, network, torch.get_num_threads()).result()
 
 

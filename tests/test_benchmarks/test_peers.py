@@ -1,6 +1,7 @@
 """The peers: what is found of tiny networks, what resumes, and that the list can be read."""
 
 import json
+from concurrent.futures import Future, ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -93,6 +94,25 @@ def test_memory_is_that_of_another_process(tiny):
     found = in_a_process(group, peers.Network(tiny[0]))
     images = 256 * 3 * 64**2 * 4 / 1e6
     assert images < found['peak_mb'] < 50 * images
+
+
+@pytest.mark.parametrize('device, expected', [('cuda', 'spawn'), ('cpu', 'forkserver')])
+def test_processes_for_a_gpu_are_not_forked(monkeypatch, device, expected):
+    """From one that has imported mmengine, which looks for GPUs, CUDA refuses to be forked."""
+    found = []
+
+    class Pool(ProcessPoolExecutor):
+        def __init__(self, workers, context):
+            found.append(context.get_start_method())
+            super().__init__(workers, context)
+
+        def submit(self, *_):
+            return Future()
+
+    monkeypatch.setattr(peers, 'ProcessPoolExecutor', Pool)
+    monkeypatch.setattr(Future, 'result', lambda _: {})
+    in_a_process(peers.Group('forward', 'fp32', 1, 64, device), peers.Network(f'of {device}'))
+    assert found == [expected]
 
 
 def test_what_a_network_cannot_do_is_a_dash(result, tiny, capsys):
