@@ -13,7 +13,6 @@ import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from mspose_plugin.ablation.persons import describe
 from mspose_plugin.ablation.plan import Job, Plan, Variant
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
+from mspose_plugin.cli.check_env import PROJECT, installed
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.files import read_json, write_file, write_json
@@ -236,12 +236,12 @@ def machine() -> dict[str, Any]:
         command = ['git', '-C', str(Path(__file__).parent), 'rev-parse', '--short', 'HEAD']
         commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return dict(
-        commit=commit or f'version {metadata.version("mspose-plugin")}',
+        commit=commit or f'version {installed(PROJECT)[1] or "unknown"}',
         device=_device(),
         cpus=os.cpu_count(),
         python=platform.python_version(),
         torch=torch.__version__,
-        versions={name: metadata.version(name) for name in PACKAGES},
+        versions=dict(map(installed, PACKAGES)),  # OpenCV has four distributions
         date=time.strftime('%Y-%m-%d'),
     )
 

@@ -1,11 +1,14 @@
 """Rows: what fails, runs out of memory or comes too late is one."""
 
+import shutil
 import time
+from importlib import metadata
 
 import pytest
 import torch
 from gpu_settings import settings
 
+from mspose_plugin.ablation.running import machine
 from mspose_plugin.gpu_check.report import cells, goals
 from mspose_plugin.gpu_check.rows import measured, row
 from mspose_plugin.gpu_check.throughput import Way, ways
@@ -76,3 +79,16 @@ def test_goals(ours, name, expected):
     found = goals(parts, settings('cuda'))
     assert [(r['figures']['value'], r['state']) for r in found] == expected
     assert goals(parts, settings('cpu')) == [] and goals({}, settings('cuda')) == []
+
+
+def test_the_machine_is_known_with_another_opencv_and_without_a_commit(monkeypatch):
+    def version(name):
+        if name in ('opencv-python', 'mspose-plugin'):
+            raise metadata.PackageNotFoundError(name)
+        return '4.9'
+
+    monkeypatch.setattr(metadata, 'version', version)
+    monkeypatch.setattr(shutil, 'which', lambda _: None)
+    found = machine()
+    assert found['versions']['opencv-python-headless'] == found['versions']['numpy'] == '4.9'
+    assert found['commit'] == 'version unknown'
