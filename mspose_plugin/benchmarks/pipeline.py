@@ -6,6 +6,7 @@ import argparse
 import tempfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from itertools import count
 from typing import Any
 
 import cv2
@@ -58,8 +59,11 @@ def _standard(cfg: Any) -> list[dict]:
 
 
 def _all(pipeline: Callable[[dict], Any], people: list[dict]) -> Callable[[], None]:
+    rounds = count()
+
     def run() -> None:
-        np.random.seed(0)  # the same flips, every time
+        # drawn anew in every round: one draw for all may mirror more images on one side
+        np.random.seed(next(rounds))
         for person in people:
             pipeline(deepcopy(person))
 

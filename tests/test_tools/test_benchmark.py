@@ -2,12 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 import tiny_run
 import torch
 from mmengine.config import Config
 
-from mspose_plugin.benchmarks import memory, parts
+from mspose_plugin.benchmarks import memory, parts, pipeline
 from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
@@ -120,6 +121,15 @@ def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args,
         assert args[0] == 'memory' or min(row['baseline_ms'], row['candidate_ms']) > 0
         assert f'{row["value"]:.3f} {row["unit"]}' in printed
         assert (row['target'] is None) == (row['holds'] is None)
+
+
+def test_pipelines_have_the_same_seed_in_a_round_and_another_in_the_next():
+    """With a single seed one side mirrors more images than the other, round after round."""
+    drawn = []
+    sides = [pipeline._all(lambda _: drawn.append(np.random.rand()), [{}]) for _ in range(2)]
+    for run in (*sides, *sides):
+        run()
+    assert drawn[0] == drawn[1] != drawn[2] == drawn[3]
 
 
 def test_parts_pass_on_gradients_as_the_whole_does(tmp_path):
