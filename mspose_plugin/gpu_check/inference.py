@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
 from itertools import product
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from timeit import Timer
 from typing import Any
 
@@ -21,7 +21,6 @@ from mspose_plugin.cli.configs import load_config
 from mspose_plugin.gpu_check import step
 from mspose_plugin.gpu_check.rows import Row, Settings, measured
 from mspose_plugin.utils import untrained
-from mspose_plugin.utils.files import check_writable_file
 
 BATCHES = (1, 32)
 WARM_UP, REPEATS = 5, 20
@@ -33,12 +32,10 @@ def inference(settings: Settings, deadline: float) -> Iterator[Row]:
     step.use_precision('tf32')
     torch.backends.cudnn.benchmark = True
     cfg = load_config(settings.config)
-    weights = Path(settings.folder, 'untrained.pth')
-    check_writable_file(str(weights))
-    weights.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(dict(state_dict=untrained.build(cfg).state_dict()), weights)
-    yield from measured(_tasks(settings, cfg, str(weights)), deadline)
-    weights.unlink()
+    with TemporaryDirectory() as folder:
+        weights = f'{folder}/untrained.pth'
+        torch.save(dict(state_dict=untrained.build(cfg).state_dict()), weights)
+        yield from measured(_tasks(settings, cfg, weights), deadline)
 
 
 def _tasks(

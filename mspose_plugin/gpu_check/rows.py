@@ -34,7 +34,7 @@ class Settings:
         plan: file of the training's recipes.
         recipes: some of its variants.
         folder: for data, runs and logs.
-        workers: processes that make the data.
+        workers: processes that make the data; a training has some of them load it.
     """
 
     device: str

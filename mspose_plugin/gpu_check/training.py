@@ -22,6 +22,8 @@ from mspose_plugin.utils.errors import InputError
 
 REST = 0.2
 """Share of a recipe's time for its start and its test."""
+_LOADERS = 8
+"""Processes that load data: as many as make them, up to so many."""
 _SMALL: dict[str, Any] = dict(train=8, val=4, size=(128, 128))
 _SMALL_OPTIONS: dict[str, Any] = {
     'model.backbone.num_stacks': 1,
@@ -79,7 +81,13 @@ def _train(plan: Plan, name: str, seconds: float, settings: Settings) -> dict[st
 def _config(plan: Plan, name: str, seconds: float, settings: Settings) -> Config:
     """Return the config of a recipe, with names of its own: mmengine keeps objects by name."""
     cfg = plan.config(plan.variants[name], settings.seed)
-    cfg.merge_from_dict({'default_hooks.time_budget.minutes': seconds / 60})
+    loaders = min(settings.workers, _LOADERS)
+    cfg.merge_from_dict(
+        {
+            'default_hooks.time_budget.minutes': seconds / 60,
+            **{f'{s}_dataloader.num_workers': loaders for s in ('train', 'val')},
+        }
+    )
     if settings.quick:
         cfg.merge_from_dict({**_SMALL_OPTIONS, 'default_hooks.time_budget.minutes': 0.005})
     cfg.experiment_name = cfg.visualizer.name = f'gpu_check_{name}_{time.time_ns()}'

@@ -7,8 +7,10 @@ from gpu_settings import settings
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 
-from mspose_plugin.gpu_check import configs, inference, step, throughput
-from mspose_plugin.gpu_check.training import step_times
+from mspose_plugin.ablation.plan import read_plan
+from mspose_plugin.apis.models import project_folder
+from mspose_plugin.cli import gpu_check
+from mspose_plugin.gpu_check import configs, inference, step, throughput, training
 from mspose_plugin.utils import untrained
 
 CPU = settings()
@@ -120,10 +122,18 @@ def test_the_share_of_a_step_that_waits_for_data():
         hub.update_scalar('train/time', 9.0 if i < 2 else 0.5)
         hub.update_scalar('train/data_time', 8.0 if i < 2 else 0.01)
         hub.update_scalar('train/loss', 10.0 - i)
-    found = step_times(hub, batch=4)
+    found = training.step_times(hub, batch=4)
     assert found == dict(
         steps=10,
         loss=1.5,
         images_per_second=pytest.approx(8.0),
         data_percent=pytest.approx(2.0),
     )
+
+
+@pytest.mark.parametrize('cores, expected', [(15, 8), (1, 1)])
+def test_data_are_loaded_by_as_many_processes_as_there_are_cores_for(cores, expected):
+    plan = read_plan(f'{project_folder()}/{gpu_check.PLAN}')
+    cfg = training._config(plan, gpu_check.RECIPES[0], 90.0, settings(workers=cores))
+    assert cfg.train_dataloader.num_workers == cfg.val_dataloader.num_workers == expected
+    assert cfg.default_hooks.time_budget.minutes == 1.5
