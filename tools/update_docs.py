@@ -93,8 +93,8 @@ _PERSONS = {
     'examples.mat': 3_987,
     'annotations/person_keypoints_train2017.json': 149_813,
 }
-"""To train on. MPII's as counted in HRNet's files of the same names and format (its issue 34; persons
-of the validation images are in the last one alone), FLIC's as its authors state."""
+"""To train on. MPII's as counted in HRNet's files of the same names and format (its issue 34;
+persons of the validation images are in the last one alone), FLIC's as its authors state."""
 _REPRODUCED = (
     *('ablation/hourglass8_mpii', 'ablation/hourglass8_mpii_mss', 'ablation/hourglass8_mpii_msr'),
     *('ablation/hourglass8_mpii_structure-aware', 'msspose_hourglass8_mpii'),
