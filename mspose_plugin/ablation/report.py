@@ -117,15 +117,17 @@ def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
 def markdown(report: Report) -> str:
     """Return the tables: all joints and each kind, differences, and those of the parts."""
     parts = [part for part in report.counts if part not in report.groups]
-    keys = [
-        key for key in HEADLINES if any(_mean(r, key) is not None for r in report.rows.values())
-    ]
+    metrics = [r['metrics'] for found in report.rows.values() for r in found]
+    keys = [key for key in HEADLINES if any(m.get(key) is not None for m in metrics)]
     first = []
-    for name, results in report.rows.items():
+    for name, found in report.rows.items():
+        results = [r for r in found if 'diverged' not in r] or found
+        lost = len(found) - len(results)
+        seeds = f'{len(results)}, {lost} diverged' if lost else str(len(results))
         steps = results[0].get('steps')
         seconds = np.mean([r['seconds'] for r in results]) / 60
         shares = report.shares.get(name)
-        lead = [name.replace('_', ' '), str(len(results)), str(steps or '-'), f'{seconds:.1f}']
+        lead = [name.replace('_', ' '), seeds, str(steps or '-'), f'{seconds:.1f}']
         if shares is None:
             first.append([*lead, 'diverged', *[''] * (2 + len(keys) + len(report.groups))])
             continue
@@ -137,7 +139,7 @@ def markdown(report: Report) -> str:
                 f'{total.low:.2f} to {total.high:.2f}',
                 f'{total.spread:.2f}' if len(total.seeds) > 1 else '-',
                 *('-' if (m := _mean(results, key)) is None else f'{m:.2f}' for key in keys),
-                *(f'{shares[group].value:.1f}' for group in report.groups),
+                *(_share(shares[group]) for group in report.groups),
             ]
         )
     header = ['row', 'seeds', 'steps', 'minutes', 'joints found, %', '95 %', 'spread']
@@ -146,7 +148,7 @@ def markdown(report: Report) -> str:
     text += '\nShare of the joints of each part, in percent (number of joints):\n\n' + _table(
         ['row', *heads],
         [
-            [name.replace('_', ' '), *(f'{shares[part].value:.1f}' for part in parts)]
+            [name.replace('_', ' '), *(_share(shares[part]) for part in parts)]
             for name, shares in report.shares.items()
         ],
     )
@@ -213,7 +215,13 @@ def _mean(results: Sequence[dict[str, Any]], key: str) -> float | None:
     return factor * float(np.mean(known)) if known and len(known) == len(values) else None
 
 
+def _share(one: Estimate) -> str:
+    return '-' if np.isnan(one.value) else f'{one.value:.1f}'
+
+
 def _signed(one: Estimate) -> str:
+    if np.isnan(one.value):
+        return '-'
     return f'{one.value:+.1f} ({one.low:+.1f} to {one.high:+.1f})'
 
 

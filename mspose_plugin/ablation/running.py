@@ -64,7 +64,7 @@ class Runs:
         path = self.result(variant, seed)
         if not path.exists():
             return False
-        found = read_json(str(path), 'result file', 'remove it, and the row is run again')
+        found = self._read(path)
         said = json.loads(json.dumps(variant.options))
         same = found.get('cfg_options') in (said, {**said, 'randomness.seed': seed})
         same &= all(found.get(key) == getattr(variant, key) for key in ('start_from', 'weights_of'))
@@ -87,15 +87,28 @@ class Runs:
             if not self.done(variant, job.seed):
                 yield self._run(variant, job.seed)
 
+    def _read(self, path: Path) -> dict[str, Any]:
+        return read_json(str(path), 'result file', 'remove it, and the row is run again')
+
     def _run(self, variant: Variant, seed: int) -> str:
         name = f'{variant.name}_{seed}'
         folder = self.work_dir / name
+        start, losses = time.monotonic(), {}
+        if variant.parent:
+            origin = self._read(self.result(self.plan.variants[variant.parent], seed))
+            if 'diverged' in origin:  # what weights there are, are of an unfinished training
+                error = f'{variant.parent}: {origin["diverged"]}'
+                return self._write(variant, seed, start, diverged=error, losses={}, metrics={})
         folder.mkdir(parents=True, exist_ok=True)
         cfg = self.plan.config(variant, seed)
         if variant.start_from:
             cfg.load_from = self._weights(variant.start_from, seed)
-        config = write_config(self.work_dir / f'{name}.py', cfg)
-        start, losses = time.monotonic(), {}
+        config = self.work_dir / f'{name}.py'
+        if config.exists() and find_latest_checkpoint(folder):
+            same = training(Config.fromfile(config)) == training(cfg)
+            other = f'holds weights of another config than {self.plan.path} now gives'
+            check(same, f'{folder}: {other}; remove it to train the row again')
+        write_config(config, cfg)
         if not variant.weights_of:
             error = self._train(cfg, config, folder)
             losses = logged_losses(folder)
@@ -174,6 +187,12 @@ def note_persons(cfg: Config, path: str) -> bool:
     return False
 
 
+def training(cfg: Config) -> dict[str, Any]:
+    """Return the entries of a config that say how it trains, not how it is tested."""
+    content = cfg._cfg_dict.to_dict()
+    return {k: v for k, v in content.items() if not k.startswith(('val_', 'test_'))}
+
+
 def write_config(path: Path, cfg: Config) -> Path:
     """Write a config whole, without the time that mmengine takes for its layout."""
     content = cfg._cfg_dict.to_dict()
@@ -194,13 +213,15 @@ def start_command(command: str, words: list[str], log: Path, threads: int | None
     Returns:
         Its last words if it failed, else ''.
     """
+    before = log.stat().st_size if log.exists() else 0  # what earlier runs said is over
     args = (command, words, str(log), threads, os.getcwd(), dict(os.environ))
     process = context(PRELOAD).Process(target=run_command, args=args)  # type: ignore[attr-defined]
     process.start()
     process.join()
     if not process.exitcode:
         return ''
-    lines = [line for line in log.read_text(errors='replace').splitlines() if line.strip()]
+    text = log.read_bytes()[before:].decode(errors='replace') if log.exists() else ''
+    lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith('error: ')] or lines or ['']
     return errors[-1].removeprefix('error: ') or f'status {process.exitcode}'
 

@@ -5,6 +5,7 @@ import pickle
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import quick_command
@@ -14,7 +15,7 @@ import torch
 import mspose_command
 from mspose_plugin.ablation import running
 from mspose_plugin.ablation.persons import parts_of
-from mspose_plugin.ablation.plan import read_plan
+from mspose_plugin.ablation.plan import Plan, Variant, read_plan
 from mspose_plugin.evaluation.metrics import unpack_bits
 from mspose_plugin.utils.errors import InputError
 
@@ -207,6 +208,38 @@ def test_weights_that_are_gone_are_named(inside, tmp_path, capsys):
     assert 'holds no weights, which others need' in capsys.readouterr().err
 
 
+def test_weights_of_other_options_are_not_taken(inside, monkeypatch, capsys):
+    """The result is removed, as the command says; the weights are still those of before."""
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs'))
+    text, result = (inside / 'plan.py').read_text(), inside / 'results/plan/lower_0.json'
+    (inside / 'plan.py').write_text(text.replace('1e-7', '1e-6'))
+    result.rename(inside / 'kept.json')
+    with pytest.raises(SystemExit):
+        ablate('--seeds', '0')
+    (inside / 'plan.py').write_text(text)
+    (inside / 'kept.json').rename(result)
+    assert 'lower_0: holds weights of another config' in capsys.readouterr().err
+
+
+def test_what_starts_from_a_diverged_row_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs'))
+    variants = dict(a=Variant('a', {}), b=Variant('b', {}, start_from='a'))
+    plan = Plan('plan.py', variants)
+    runs = running.Runs(plan, tmp_path, tmp_path / 'runs')
+    found = dict(cfg_options={}, start_from=None, weights_of=None, diverged='not finite')
+    (tmp_path / 'a_0.json').write_text(json.dumps(found))
+    (job,) = plan.jobs([0])
+    assert list(runs.run(job)) == ['b, seed 0: a: not finite']
+    assert json.loads((tmp_path / 'b_0.json').read_text())['diverged'] == 'a: not finite'
+
+
+def test_an_error_of_an_earlier_run_is_not_told_again(tmp_path, monkeypatch):
+    killed = SimpleNamespace(start=lambda: None, join=lambda: None, exitcode=-9)
+    monkeypatch.setattr(running, 'context', lambda _: SimpleNamespace(Process=lambda **_: killed))
+    (tmp_path / 'log').write_text('error: the loss is not finite\n')
+    assert running.start_command('train', [], tmp_path / 'log') == 'status -9'
+
+
 @pytest.mark.parametrize(
     'variants, words',
     [
@@ -252,3 +285,5 @@ def test_plan_of_the_document(tmp_path):
     for name in re.findall(r'`(\w+)`', DOCUMENT.split('s `tools/plans/`:')[1].split('## Where')[0]):
         assert (tiny_run.REPOSITORY / f'tools/plans/{name}.py').is_file()
     assert plan.config(plan.variants['longer'], 2).train_cfg.max_epochs == 2
+    slow, fast = (plan.config(plan.variants[name], 0) for name in ('slow', 'fast'))
+    assert slow.param_scheduler != fast.param_scheduler  # the rate is the cycle's, not AdamW's

@@ -1,0 +1,51 @@
+"""Tables from result files of two persons with two joints."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mspose_plugin.ablation.plan import Plan, Variant
+from mspose_plugin.ablation.report import markdown, read_report
+from mspose_plugin.evaluation.metrics import pack_bits
+
+HITS = [[True, False], [False, False]]
+
+
+@pytest.fixture
+def plan(tmp_path):
+    """Return a plan of two rows; the second has a seed that diverged."""
+    persons = dict(
+        joints=['hip', 'nose'],
+        scored=[0, 1],
+        groups=dict(Hip=[0], Nose=[1]),
+        ids=[0, 1],
+        labelled=pack_bits(np.array([[True, False], [True, False]])),
+    )
+    (tmp_path / 'persons.json').write_text(json.dumps(persons))
+    made = dict(commit='a', torch='2', device='CPU', date='2026-01-01', seconds=60.0)
+    whole = dict(made, metrics=dict(AUC=40.0), steps=9, hits=pack_bits(np.array(HITS)))
+    diverged = dict(made, metrics={}, diverged='the loss is not finite')
+    for name, seed, result in (('a', 0, whole), ('b', 0, whole), ('b', 1, diverged)):
+        path = tmp_path / f'{name}_{seed}.json'
+        path.write_text(json.dumps(dict(result, variant=name, seed=seed)))
+    variants = dict(a=Variant('a', {}), b=Variant('b', {}, against=('a',)))
+    return Plan('plan.py', variants)
+
+
+def cells(text, row):
+    """Return the cells of every line of a row."""
+    lines = [line.strip('| ').split(' | ') for line in text.splitlines()]
+    return [line for line in lines if line[0] == row]
+
+
+def test_a_diverged_seed_is_counted_apart(plan, tmp_path):
+    text = markdown(read_report(plan, tmp_path))
+    assert cells(text, 'a')[0][:5] == ['a', '1', '9', '1.0', '50.00']
+    assert cells(text, 'b')[0][:5] == ['b', '1, 1 diverged', '9', '1.0', '50.00']
+    assert cells(text, 'b')[0][7] == '40.00'
+
+
+def test_joints_that_are_never_labelled_have_a_dash(plan, tmp_path):
+    text = markdown(read_report(plan, tmp_path))
+    assert cells(text, 'a')[0][-2:] == ['50.0', '-'] and 'nan' not in text
