@@ -25,7 +25,7 @@ from filelock import FileLock
 from mmengine.config import Config
 
 from mspose_plugin.cli.configs import load_config, read_config, require
-from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.checks import check, check_value, refused
 
 SHARING = ('start_from', 'weights_of')
 SEEDS = (0, 1, 2)
@@ -145,7 +145,8 @@ def _make_data(data: dict[str, Any], plan: str, workers: int) -> None:
     from mspose_plugin.synthetic import Recipe, write_dataset
 
     out = Path(data['out'])
-    recipe = Recipe(**{key: value for key, value in data.items() if key != 'out'})
+    with refused(f'plan {plan}: synthetic', TypeError):
+        recipe = Recipe(**{key: value for key, value in data.items() if key != 'out'})
     out.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(out.parent / f'.{out.name}.lock'):
         made = out / 'synthetic.json'
@@ -181,10 +182,13 @@ def read_plan(path: str) -> Plan:
             check(other in given and other != name, f'{where}: there is no other variant {other!r}')
         variants[name] = Variant(name, entries, against=against, **shared)
         above = (name,)
-    seeds = tuple(cfg.get('seeds') or SEEDS)
-    whole = all(isinstance(s, int) and s >= 0 for s in seeds)
-    check(whole, f'plan {path}: seeds={seeds}: expected whole numbers of 0 or more')
+    seeds = cfg.get('seeds', SEEDS)
+    listed = isinstance(seeds, list | tuple) and all(isinstance(s, int) and s >= 0 for s in seeds)
+    numbers = 'a list of whole numbers of 0 or more'
+    check_value(listed and seeds, f'plan {path}: seeds', seeds, numbers)
     data = cfg._cfg_dict.to_dict().get('synthetic') or []
-    plan = Plan(path, variants, seeds, tuple([data] if isinstance(data, dict) else data))
+    synthetic = tuple([data] if isinstance(data, dict) else data)
+    check(all('out' in d for d in synthetic), f'plan {path}: synthetic: give out, the folder')
+    plan = Plan(path, variants, tuple(seeds), synthetic)
     plan.jobs()  # refuses rows that need themselves
     return plan

@@ -15,7 +15,7 @@ import torch
 import mspose_command
 from mspose_plugin.ablation import running
 from mspose_plugin.ablation.persons import parts_of
-from mspose_plugin.ablation.plan import Plan, Variant, read_plan
+from mspose_plugin.ablation.plan import Plan, Variant, _make_data, read_plan
 from mspose_plugin.evaluation.metrics import unpack_bits
 from mspose_plugin.utils.errors import InputError
 
@@ -208,6 +208,11 @@ def test_weights_that_are_gone_are_named(inside, tmp_path, capsys):
     assert 'holds no weights, which others need' in capsys.readouterr().err
 
 
+def test_an_unknown_argument_of_the_data_is_named(tmp_path):
+    with pytest.raises(InputError, match='plan.py: synthetic: .*layuot'):
+        _make_data(dict(out=tmp_path / 'data', layuot='mpii'), 'plan.py', 1)
+
+
 def test_weights_of_other_options_are_not_taken(inside, monkeypatch, capsys):
     """The result is removed, as the command says; the weights are still those of before."""
     monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs'))
@@ -247,6 +252,8 @@ def test_an_error_of_an_earlier_run_is_not_told_again(tmp_path, monkeypatch):
         ("dict(a={'start_from': 'b'}, b={'weights_of': 'a'})", 'needs itself'),
         ("dict(a={}, b={'weights_of': 'a', 'start_from': 'a'})", 'not both'),
         ("dict(a={}, b={'against': 'c'})", "no other variant 'c'"),
+        ('dict(a={})\nseeds = 3', 'expected a list of whole numbers'),
+        ("dict(a={})\nsynthetic = dict(layout='mpii')", 'give out, the folder'),
     ],
 )
 def test_plans_that_cannot_be(variants, words, tmp_path):
