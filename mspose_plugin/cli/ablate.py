@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from mspose_plugin.cli import arguments
 from mspose_plugin.cli.curves import ENDINGS
 from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.utils.checks import check
+from mspose_plugin.utils.errors import InputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -99,14 +101,26 @@ def main(args: argparse.Namespace) -> None:
             return
         plan.make_data(chosen, args.workers)
         with ThreadPoolExecutor(args.workers) as pool:
-            for _ in track(pool.map(lambda job: run_job(runs, job), chosen), 'jobs', len(chosen)):
-                pass
+            errors = pool.map(partial(try_job, runs), chosen)
+            failed = [error for error in track(errors, 'jobs', len(chosen)) if error]
+        count = f'{len(failed)} of {len(chosen)} jobs failed'
+        check(not failed, f'{count}, the first: {"".join(failed[:1])}')
 
 
 def run_job(runs: Any, job: Any) -> None:
     """Make the rows of a job and say so."""
     for line in runs.run(job):
         print(line, flush=True)
+
+
+def try_job(runs: Any, job: Any) -> str:
+    """Make the rows of a job, or say at once what ended it and return that: others go on."""
+    try:
+        run_job(runs, job)
+    except InputError as e:
+        print(e, flush=True)
+        return str(e)
+    return ''
 
 
 def run_on_cluster(runs: Any, job: Any) -> None:

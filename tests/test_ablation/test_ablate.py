@@ -200,12 +200,15 @@ def test_refusals(inside, capsys):
     assert 'no results' in refused('--report', '--out', 'elsewhere')
 
 
-def test_weights_that_are_gone_are_named(inside, tmp_path, capsys):
+def test_a_job_without_weights_fails_and_others_go_on(inside, tmp_path, capsys):
     shutil.copytree(inside / 'results', tmp_path / 'results')
-    (tmp_path / 'results/plan/plain_0.json').unlink()
+    for seed in (0, 1):
+        (tmp_path / f'results/plan/plain_{seed}.json').unlink()
     with pytest.raises(SystemExit):
         ablate('--out', str(tmp_path / 'results/plan'), '--work-dir', str(tmp_path / 'none'))
-    assert 'holds no weights, which others need' in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out.count('holds no weights, which others need') == 2
+    assert '2 of 2 jobs failed, the first: ' in err and 'first_0: holds no weights' in err
 
 
 def test_an_unknown_argument_of_the_data_is_named(tmp_path):
