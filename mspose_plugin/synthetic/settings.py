@@ -83,7 +83,8 @@ class Difficulty:
         """Return these settings with others in place of some.
 
         Args:
-            changes: name of a setting -> value, lists for tuples.
+            changes: name of a setting -> value; a list stands for a tuple, and in ``without`` an
+                effect for a list of one.
 
         Raises:
             InputError: there is no such setting, or it cannot have that value.
@@ -93,6 +94,8 @@ class Difficulty:
         values: dict[str, Any] = {
             name: tuple(v) if isinstance(v, list) else v for name, v in changes.items()
         }
+        if isinstance(values.get('without'), str):  # as a command line gives a single one
+            values['without'] = (values['without'],)
         for name, value in values.items():
             _CHECKS[kinds[name]](name, value)
         return replace(self, **values)

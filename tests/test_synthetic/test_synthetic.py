@@ -147,6 +147,7 @@ def test_changes_are_kept_with_the_data_set(tmp_path):
     changes = dict(occluder=0, distance=[3, 6], without=['lens'])
     recipe = Recipe('mpii', 1, 1, difficulty='photographic', size=(64, 64), changes=changes)
     assert recipe.settings.distance == (3, 6) and recipe.settings.without == ('lens',)
+    assert DIFFICULTIES['normal'].changed(dict(without='lens')).without == ('lens',)
     assert recipe.settings.neighbour == DIFFICULTIES['photographic'].neighbour
     tool(
         '--layout', 'mpii', '--out', tmp_path / 'a', '--train', 1, '--val', 1, '--size', 64,
