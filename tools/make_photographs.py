@@ -91,7 +91,9 @@ def main(args: argparse.Namespace) -> None:
         root = Path(temporary) / out.name
         (root / 'images').mkdir(parents=True)
         for image in {person['image'] for person in sets['all']}:
-            shutil.copyfile(image, root / 'images' / Path(image).name)
+            copy = root / 'images' / Path(image).name
+            check(not copy.exists(), f'{image}: another image has this name; rename one of them')
+            shutil.copyfile(image, copy)
         for kind, people in sets.items():
             entries = [{**person, 'image': Path(person['image']).name} for person in people]
             write_json(root / f'annotations/{kind}.json', entries)

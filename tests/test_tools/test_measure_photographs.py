@@ -8,6 +8,7 @@ import pytest
 from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
 from mspose_plugin.synthetic import Recipe, write_dataset
+from mspose_plugin.utils.errors import InputError
 from tools import make_photographs, measure_photographs
 
 BLACK = np.zeros((256, 256, 3), np.uint8)
@@ -104,3 +105,18 @@ def test_collected_people_are_those_of_the_files(files, tmp_path, monkeypatch, c
     with pytest.raises(SystemExit):
         run(make_photographs)
     assert 'exists already' in capsys.readouterr().err
+
+
+def test_images_of_one_name_are_refused(tmp_path, monkeypatch):
+    for kind in ('mpii', 'coco'):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / '1.jpg').touch()
+
+    def people_of(kind, file):
+        return [dict(image=str(tmp_path / kind / '1.jpg'))]
+
+    monkeypatch.setattr(make_photographs, 'people_of', people_of)
+    given = SimpleNamespace(mpii='a.json', coco='b.json', out=str(tmp_path / 'out'))
+    with pytest.raises(InputError, match='another image has this name'):
+        make_photographs.main(given)
+    assert not (tmp_path / 'out').exists()
