@@ -1,6 +1,6 @@
 # What each kind of variation in the drawing is worth on photographs: the MSS-net with one stack of 64
-# channels at 128x128, 2,000 drawn people eight times (1000 steps), everything as photographic people are drawn but for
-# one kind. Tested on people in photographs; collect them before:
+# channels at 128x128, eight passes over 2,000 drawn people (1000 steps). Rows after the second leave one
+# kind out of the photographic drawing. Tested on people in photographs, which are collected first:
 #   python tools/make_photographs.py --mpii FILE --coco FILE --out data/photographs
 _base_ = './ablation_msspose.py'
 
