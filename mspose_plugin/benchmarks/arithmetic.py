@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.optim import build_optim_wrapper
-from torch.utils.flop_counter import FlopCounterMode
 
 from mspose_plugin.benchmarks.parts import num_keypoints
 from mspose_plugin.benchmarks.shared import random_samples, total_loss
@@ -44,11 +43,10 @@ def comparisons(args: argparse.Namespace) -> list[Comparison]:
             losses = model.loss(images, samples)
         wrapper.update_params(total_loss(losses))
 
-    with FlopCounterMode(display=False) as counter:
-        step()
+    _, gmacs = untrained.counted(step)
     low = getattr(wrapper, 'dtype', '') == 'bfloat16'
     matrix = torch.rand(SIDE, SIDE, device=args.device, dtype=torch.bfloat16 if low else None)
-    count = round(counter.get_total_flops() / (2 * SIDE**3))
+    count = round(gmacs * 1e9 / SIDE**3)
 
     def products() -> None:
         for _ in range(count):
