@@ -7,7 +7,6 @@ sides are for orientation only.
 """
 
 import argparse
-import platform
 import sys
 from dataclasses import asdict
 
@@ -15,6 +14,7 @@ import torch
 
 import mspose_plugin  # noqa: F401  registers the components
 from mspose_plugin.benchmarks import BENCHMARKS
+from mspose_plugin.benchmarks.shared import measured_on
 from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table
@@ -66,18 +66,11 @@ def main(args: argparse.Namespace) -> None:
         ['', 'baseline', 'candidate', 'value', 'quartiles', 'target'], [row.cells() for row in rows]
     )
     if args.out:
-        gpu = args.device.startswith('cuda')
-        name = torch.cuda.get_device_name(args.device) if gpu else platform.processor()
-        environment = dict(
-            torch=torch.__version__,
-            device=name or platform.machine(),
-            threads=torch.get_num_threads(),
-        )
         result = dict(
             benchmark=args.benchmark,
             arguments=vars(args),
             rows=[asdict(row) for row in rows],
-            environment=environment,
+            environment=measured_on(args.device),
         )
         write_json(args.out, result, indent=2)
 

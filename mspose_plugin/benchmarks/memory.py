@@ -3,42 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import resource
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
 import torch
 from mmpose.registry import MODELS
 
-from mspose_plugin.benchmarks.shared import add_sizes, build_head, square_samples, total_loss
+from mspose_plugin.benchmarks.shared import (
+    add_sizes,
+    build_head,
+    peak_memory,
+    square_samples,
+    total_loss,
+)
+from mspose_plugin.benchmarks.timing import Row
 from mspose_plugin.utils.checks import check
-
-
-@dataclass
-class MemoryRow:
-    """A line of the table."""
-
-    name: str
-    value: float
-    quartiles: tuple[float, float]
-    unit: str
-    target: None = None
-    holds: None = None
-
-    def cells(self) -> list[str]:
-        """Return the line, as :func:`show_table` takes it."""
-        first, third = self.quartiles
-        return [
-            self.name,
-            '',
-            '',
-            f'{self.value:.3f} {self.unit}',
-            f'{first:.3f}-{third:.3f}',
-            '',
-        ]
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +28,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(repeats=1, device='cpu')
 
 
-def comparisons(args: argparse.Namespace) -> Iterator[MemoryRow]:
+def comparisons(args: argparse.Namespace) -> Iterator[Row]:
     """Peak memory of a process on the CPU that trains for a step, with and without with_cp."""
     check(args.device == 'cpu', f'--device {args.device}: expected cpu')
     peaks = np.array([[_in_process(args, cp) for cp in (False, True)] for _ in range(args.repeats)])
@@ -57,9 +38,9 @@ def comparisons(args: argparse.Namespace) -> Iterator[MemoryRow]:
     yield _row('with_cp against without', peaks[:, 1] / peaks[:, 0], 'ratio')
 
 
-def _row(name: str, values: np.ndarray, unit: str) -> MemoryRow:
+def _row(name: str, values: np.ndarray, unit: str) -> Row:
     first, value, third = np.percentile(values, (25, 50, 75)).tolist()
-    return MemoryRow(name, value, (first, third), unit)
+    return Row(name, value, (first, third), unit)
 
 
 def _in_process(args: argparse.Namespace, with_cp: bool) -> float:
@@ -79,4 +60,4 @@ def _peak(args: argparse.Namespace, with_cp: bool) -> float:
     images = torch.rand(args.batch, 3, args.input_size, args.input_size)
     images = images.contiguous(memory_format=torch.channels_last)
     total_loss(build_head(args, 0.0).loss(net(images), square_samples(args))).backward()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return peak_memory('cpu') / 2**30

@@ -30,7 +30,7 @@ import torch
 from mmengine.config import Config
 from mmengine.hub import get_config
 
-from mspose_plugin.ablation.running import machine
+from mspose_plugin.benchmarks.shared import measured_on, peak_memory
 from mspose_plugin.benchmarks.timing import by_turns
 from mspose_plugin.benchmarks.workloads import (
     WORDS,
@@ -41,7 +41,6 @@ from mspose_plugin.benchmarks.workloads import (
     training_step,
 )
 from mspose_plugin.cli import arguments
-from mspose_plugin.cli.check_env import cpu_features
 from mspose_plugin.cli.configs import load_config
 from mspose_plugin.cli.output import show_table
 from mspose_plugin.utils import untrained
@@ -154,23 +153,13 @@ def _facts(group: Group, network: Network, threads: int) -> dict[str, float]:
     warnings.simplefilter('ignore')
     with torch.device('meta'):
         params = untrained.params(untrained.build(network.load(group.input_size)))
-    before = _peak_memory(group.device)
+    before = peak_memory(group.device)
     run = group.make(network)
     _, gmacs = untrained.counted(run)
     if group.workload == 'training':
         run()  # with the optimizer's state of the step before
-    peak = _peak_memory(group.device) - before
+    peak = peak_memory(group.device) - before
     return dict(params=params, gmacs=gmacs / group.batch, peak_mb=peak / 1e6)
-
-
-def _peak_memory(device: str) -> int:
-    """Return the most bytes that this process has needed."""
-    if torch.device(device).type == 'cuda':
-        return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == 'darwin' else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def measure(
@@ -301,7 +290,7 @@ def main(args: argparse.Namespace) -> None:
         print(f'{workload}, {mode}, batch {batch}')
         show_table(HEADER, map(_cells, rows))
         protocol = dict(reference=name, repeats=args.repeats, clock=args.clock)
-        done.append({**_machine(args.device), **asdict(group), **protocol, 'rows': rows})
+        done.append({**measured_on(args.device), **asdict(group), **protocol, 'rows': rows})
         if args.out:
             write_json(args.out, dict(benchmark='peers', groups=done), indent=1)
 
@@ -340,9 +329,3 @@ def _measured(groups: Sequence[Mapping[str, Any]], group: Group) -> set[str]:
     """Return the networks that a file has of a group."""
     same = [g for g in groups if all(g[key] == value for key, value in asdict(group).items())]
     return {row['network'] for g in same for row in g['rows'] if 'why' not in row}
-
-
-def _machine(device: str) -> dict[str, Any]:
-    gpu = torch.device(device).type == 'cuda'
-    name = torch.cuda.get_device_name(device) if gpu else f'CPU, {cpu_features()}'
-    return dict(machine(), device_name=name, threads=torch.get_num_threads())

@@ -1,8 +1,9 @@
-"""What several benchmarks share: arguments, random batches, losses in one number."""
+"""What several benchmarks share: arguments, random batches, the peak of memory, the machine."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -12,7 +13,9 @@ from mmpose.registry import MODELS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
+from mspose_plugin.ablation.running import machine
 from mspose_plugin.cli import arguments
+from mspose_plugin.cli.check_env import cpu_features
 from mspose_plugin.skeletons import GROUPS
 
 
@@ -73,3 +76,28 @@ def autocast(args: argparse.Namespace) -> AbstractContextManager:
     """Return bfloat16 autocast if ``--amp`` is given."""
     kind = torch.device(args.device).type
     return torch.autocast(kind, dtype=torch.bfloat16) if args.amp else nullcontext()
+
+
+def peak_memory(device: str) -> int:
+    """Return the most bytes that this process has needed so far.
+
+    Args:
+        device: such as ``'cpu'``: resident memory; of a GPU what PyTorch has allocated there.
+    """
+    if torch.device(device).type == 'cuda':
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == 'darwin' else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def measured_on(device: str) -> dict[str, Any]:
+    """Return what a file of figures says of their making: commit, versions, device, threads.
+
+    Args:
+        device: such as ``'cuda'``.
+    """
+    gpu = torch.device(device).type == 'cuda'
+    name = torch.cuda.get_device_name(device) if gpu else f'CPU, {cpu_features()}'
+    return dict(machine(), device_name=name, threads=torch.get_num_threads())

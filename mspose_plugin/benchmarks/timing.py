@@ -42,16 +42,27 @@ class Comparison:
 
 @dataclass
 class Row:
-    """A line of the table; times in milliseconds."""
+    """A line of the table.
+
+    Args:
+        name: what is compared.
+        value: the median, in its unit.
+        quartiles: the first and the third.
+        unit: see :class:`Comparison`; or ``'GiB'``.
+        target: the largest value that is aimed at. Defaults to None.
+        holds: whether it is reached. Defaults to None.
+        baseline_ms: median time of the baseline. Defaults to None, as where no time is measured.
+        candidate_ms: likewise of the candidate.
+    """
 
     name: str
-    baseline_ms: float
-    candidate_ms: float
     value: float
     quartiles: tuple[float, float]
     unit: str
-    target: float | None
-    holds: bool | None
+    target: float | None = None
+    holds: bool | None = None
+    baseline_ms: float | None = None
+    candidate_ms: float | None = None
 
     def cells(self) -> list[str]:
         """Return the line, as :func:`show_table` takes it."""
@@ -59,8 +70,7 @@ class Row:
         held = 'held' if self.holds else 'missed'
         return [
             self.name,
-            f'{self.baseline_ms:.2f} ms',
-            f'{self.candidate_ms:.2f} ms',
+            *('' if t is None else f'{t:.2f} ms' for t in (self.baseline_ms, self.candidate_ms)),
             f'{self.value:.3f} {self.unit}',
             f'{first:.3f}-{third:.3f}',
             '' if self.target is None else f'<= {self.target:.2f} {held}',
@@ -117,11 +127,11 @@ def measure(comparison: Comparison, repeats: int, clock: str) -> Row:
     target = comparison.target
     return Row(
         comparison.name,
-        baseline,
-        candidate,
         value,
         (first, third),
         comparison.unit,
         target,
         None if target is None else value <= target,
+        baseline,
+        candidate,
     )

@@ -115,7 +115,7 @@ def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args,
     assert run(*args, *batch, '--device', 'cpu', '--repeats', 2, '--out', out) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
     assert result['benchmark'] == args[0] and len(result['rows']) == rows
-    assert set(result['environment']) == {'torch', 'device', 'threads'}
+    assert {'commit', 'torch', 'versions', 'device_name', 'threads'} <= set(result['environment'])
     for row in result['rows']:
         assert row['name'] in printed and row['value'] != 0
         assert args[0] == 'memory' or min(row['baseline_ms'], row['candidate_ms']) > 0
