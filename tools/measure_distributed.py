@@ -23,12 +23,14 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmpose.registry import HOOKS
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mspose_plugin.ablation.running import machine, write_config
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
+from mspose_plugin.checkpoint.resume_checks import bare
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
@@ -44,6 +46,8 @@ RANDOM = (
     *('KeypointMasking', 'PhotometricDistortion'),
 )
 """Steps of a training pipeline that draw random numbers."""
+INITIAL = 'initial.pth'
+"""The parameters that a training starts from, in its work directory."""
 
 
 @HOOKS.register_module()
@@ -55,6 +59,17 @@ class FixedNormsHook(Hook):
         for module in runner.model.modules():
             if isinstance(module, _BatchNorm):
                 module.eval()
+
+
+@HOOKS.register_module()
+class InitialWeightsHook(Hook):
+    """Keeps the parameters that a training starts from."""
+
+    @master_only
+    def before_train(self, runner) -> None:
+        """Write them."""
+        parameters = {n: p.detach() for n, p in bare(runner.model).named_parameters()}
+        torch.save(parameters, Path(runner.work_dir, INITIAL))
 
 
 @dataclass(frozen=True)
@@ -95,17 +110,15 @@ class Training:
             'randomness': dict(seed=self.seed),
             'default_hooks.logger.interval': 1,
             'default_hooks.validation_loss': dict(type='ValidationLossHook'),
+            'default_hooks.initial_weights': dict(type='InitialWeightsHook'),
             'log_processor.window_size': 1,
+            'custom_imports.imports': [*cfg.custom_imports.imports, 'tools.measure_distributed'],
         }
         if self.fixed:
             steps = [s for s in loader.dataset.pipeline if s.type.rpartition('.')[2] not in RANDOM]
             options |= {
                 'train_dataloader.dataset.pipeline': steps,
                 'default_hooks.fixed_norms': dict(type='FixedNormsHook'),
-                'custom_imports.imports': [
-                    *cfg.custom_imports.imports,
-                    'tools.measure_distributed',
-                ],
             }
         merged = Config(cfg._cfg_dict.to_dict())
         merged.merge_from_dict(options, allow_list_keys=False)
@@ -168,13 +181,24 @@ def weights(work_dir: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint_file(str(find_latest_checkpoint(work_dir)))['state_dict']
 
 
-def distance(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]) -> float:
-    """Return the largest relative distance, in Euclidean norm, of two networks' tensors."""
-    return max(
-        float((a - theirs[name]).norm() / a.norm().clamp(min=1e-12))
-        for name, a in ours.items()
-        if a.is_floating_point()
+def relative_distance(ours: Path, theirs: Path) -> float:
+    """Return how far apart two trainings have come, relative to how far the first one has moved.
+
+    Args:
+        ours: work directory of the first training.
+        theirs: of the other one.
+
+    Returns:
+        Euclidean distance of their last parameters, all together, over the distance of the first
+        one's last parameters from its initial ones: 0 where both came to the same place, about 1.4
+        where they went equally far at right angles.
+    """
+    start = load_checkpoint_file(ours / INITIAL)
+    apart, moved = (
+        sum(float((a[name].double() - b[name].double()).square().sum()) for name in start)
+        for a, b in ((weights(ours), weights(theirs)), (weights(ours), start))
     )
+    return (apart / moved) ** 0.5
 
 
 def test(processes: int, config: Path, checkpoint: str, folder: Path) -> tuple[dict, np.ndarray]:
@@ -221,8 +245,8 @@ def measure(cfg: Config, processes: int, epochs: int, folder: Path) -> dict[str,
         t.name: train(t, cfg, epochs, folder) for t in track(trainings, 'runs', len(trainings))
     }
     for first, second in pairs:
-        apart = distance(*(weights(folder / t.name) for t in (first, second)))
-        found[second.name]['weights_apart'] = apart
+        apart = relative_distance(*(folder / t.name for t in (first, second)))
+        found[second.name]['relative_distance'] = apart
     config, checkpoint = folder / f'{one.name}.py', str(find_latest_checkpoint(folder / one.name))
     tests, reference = [], None
     for count in (1, processes, processes + 1):
@@ -256,12 +280,12 @@ def main(args: argparse.Namespace) -> None:
             'fixed' if t['fixed'] else 'default',
             *(str(t[key]) for key in ('processes', 'threads', 'seed')),
             f'{t["validations"][-1]["val/loss"]:.6f}',
-            f'{t.get("weights_apart", 0):.2g}',
+            f'{t.get("relative_distance", 0):.2g}',
             f'{t["images_per_second"]:.1f}',
         ]
         for t in found['trainings']
     ]
-    columns = ['training', 'processes', 'threads', 'seed', 'val/loss', 'weights apart', 'images/s']
+    columns = ['training', 'processes', 'threads', 'seed', 'val/loss', 'distance', 'images/s']
     show_table(columns, rows)
     for t in found['tests']:
         print(f'{t["processes"]} processes: {t["persons"]} persons, {t["pixels_apart"]} px apart')

@@ -215,20 +215,22 @@ def peaks(counts: dict) -> str:
 def distributed(**measured: dict) -> str:
     """What ``tools/measure_distributed.py`` writes."""
     parts = []
+    columns = ['training', 'processes', 'threads', 'seed', 'val/loss after each epoch', 'PCKh']
+    key = 'relative_distance'  # older files lack it
     for found in measured.values():
+        known = any(key in run for run in found['trainings'])
         rows = [
             [
                 'fixed norms, no augmentation' if run['fixed'] else 'as the config says',
-                *(str(run[key]) for key in ('processes', 'threads', 'seed')),
+                *(str(run[name]) for name in ('processes', 'threads', 'seed')),
                 ' '.join(f'{v["val/loss"]:.4f}' for v in run['validations']),
                 f'{run["validations"][-1]["PCKh"]:.2f}',
-                f'{run["weights_apart"]:.1g}' if 'weights_apart' in run else '',
+                *([f'{run[key]:.1g}' if key in run else ''] if known else []),
                 f'{run["images_per_second"]:.1f}',
             ]
             for run in found['trainings']
         ]
-        columns = ['training', 'processes', 'threads', 'seed', 'val/loss after each epoch', 'PCKh']
-        parts.append(table([*columns, 'weights apart', 'images/s'], rows))
+        parts.append(table([*columns, *(['distance'] if known else []), 'images/s'], rows))
         first, *others = found['tests']
         for test in others:
             same = 'the same' if test['metrics'] == first['metrics'] else 'other'

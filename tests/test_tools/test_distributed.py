@@ -13,7 +13,7 @@ from tiny_run import REPOSITORY, TRAIN, run, run_ranks
 
 from mspose_plugin.synthetic import Recipe, write_dataset
 from tools import measure_distributed
-from tools.measure_distributed import Training, distance, weights
+from tools.measure_distributed import INITIAL, Training, relative_distance, weights
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason='needs a GPU for each process')
 
@@ -62,6 +62,26 @@ def fixed(folder, cfg):
     return [measure_distributed.train(t, cfg, 2, folder) for t in trainings]
 
 
+def distance(ours, theirs):
+    """Return the largest relative distance of two networks' tensors, each by itself."""
+    return max(
+        float((a - theirs[name]).norm() / a.norm().clamp(min=1e-12))
+        for name, a in ours.items()
+        if a.is_floating_point()
+    )
+
+
+def test_relative_distance(tmp_path):
+    """Of all parameters together, without statistics, and whatever their size."""
+    for name, last in (('ours', 3.0), ('theirs', 7.0)):
+        (tmp_path / name).mkdir()
+        state = dict(w=torch.tensor([0.0, last]), b=torch.tensor([1e6]), mean=torch.tensor([last]))
+        torch.save(dict(state_dict=state), tmp_path / name / 'epoch_1.pth')
+    torch.save(dict(w=torch.zeros(2), b=torch.tensor([1e6 + 4])), tmp_path / 'ours' / INITIAL)
+    apart = relative_distance(tmp_path / 'ours', tmp_path / 'theirs')
+    assert apart == pytest.approx(4 / 5)
+
+
 def test_two_processes_train_as_one(folder, fixed):
     one, two = (run['validations'] for run in fixed)
     assert len(one) == len(two) == 2
@@ -69,8 +89,9 @@ def test_two_processes_train_as_one(folder, fixed):
         assert ours['PCKh'] == theirs['PCKh'] and ours['box/AUC'] == theirs['box/AUC']
         assert ours['val/loss'] == pytest.approx(theirs['val/loss'], rel=1e-5)
     assert one[0]['val/loss'] > one[1]['val/loss']
-    names = [Training(n, fixed=True).name for n in (1, 2)]
-    assert distance(*(weights(folder / name) for name in names)) < 1e-5
+    places = [folder / Training(n, fixed=True).name for n in (1, 2)]
+    assert distance(*map(weights, places)) < 1e-5
+    assert relative_distance(*places) < 0.1
 
 
 @pytest.mark.parametrize('launcher, processes', [('none', 1), ('slurm', 2)])
