@@ -12,6 +12,7 @@ from mmengine.config import Config
 from tiny_run import REPOSITORY, TRAIN, run, run_ranks
 
 from mspose_plugin.synthetic import Recipe, write_dataset
+from mspose_plugin.utils.curves import read_logs
 from tools import measure_distributed
 from tools.measure_distributed import INITIAL, Training, relative_distance, weights
 
@@ -29,6 +30,29 @@ val_dataloader['dataset'] = dict(
     pipeline=val_pipeline)
 test_evaluator = dict(
     type='CocoMetric', ann_file='{data}/annotations/person_keypoints_val2017.json')
+'''
+# every hook of the package but that of stages, which has two processes in its own tests
+TIMED = '''
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, val_interval=3)
+param_scheduler, log_processor = [], dict(by_epoch=False)
+default_hooks.update(
+    checkpoint=dict(by_epoch=False, interval=2),
+    logger=dict(interval=1, log_metric_by_epoch=False),
+    time_budget=dict(type='TimeBudgetHook', minutes=0.225),
+    training_curves=dict(type='TrainingCurvesHook'),
+    validation_loss=dict(type='ValidationLossHook'))
+visualizer = dict(vis_backends=[dict(type='LocalVisBackend'), dict(type='TensorboardVisBackend')])
+'''
+# train.py with a clock that goes on by a second whenever it is looked at, or by 10 in rank 1
+CLOCKS = '''
+import itertools, os, runpy, sys
+from types import SimpleNamespace
+from mspose_plugin.engine.hooks import time_budget_hook
+
+ticks = itertools.count(step=10 if os.environ['RANK'] == '1' else 1)
+time_budget_hook.time = SimpleNamespace(monotonic=ticks.__next__)
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name='__main__')
 '''
 
 
@@ -151,6 +175,20 @@ def test_batches_that_do_not_come_out_even(folder, cfg, tmp_path):
             'error: train_dataloader: the number of batches is 2 in one process, 1 in another; '
             'set sampler.round_up=True'
         )
+
+
+def test_two_processes_end_by_one_clock(folder, cfg, tmp_path):
+    """And only the first one writes."""
+    config = tiny_run.write_config(tmp_path / 'timed.py', folder / 'mpii', MPII + TIMED)
+    (tmp_path / 'clocks.py').write_text(CLOCKS)
+    argv = [tmp_path / 'clocks.py', TRAIN, config, '--work-dir', 'run', '--launcher', 'pytorch']
+    done = run_ranks(argv, tmp_path)
+    assert [d.status for d in done] == [0, 0], done[0].err + done[1].err
+    names = {path.name for path in (tmp_path / 'run').iterdir()}
+    assert {'iter_4.pth', 'iter_5.pth', 'curves.png'} <= names
+    assert len([*tmp_path.rglob('events.out.tfevents*')]) == 1
+    entries = read_logs(tmp_path / 'run')
+    assert [[e['step'] for e in log if 'val/loss' in e] for log in entries] == [[3, 5]]
 
 
 def test_two_nodes_says_what_it_needs(tmp_path):
