@@ -1,10 +1,10 @@
 """Measure a model of MPII's joints on people in photographs, person by person.
 
-MPII's annotations: the share of labelled joints within half a head (PCKh@0.5). A sample of MPII has
-no head boxes: their diagonal is taken as 1.25 times the distance from neck to head top. COCO's: of
-the labelled joints that both sets have, the share whose keypoint similarity is over 0.5, which is
-where COCO's evaluation begins to count. Boxes are the annotated ones. The intervals hold 95 % of
-10,000 draws of as many persons with replacement.
+MPII's annotations: the share of labelled joints, without pelvis and thorax, within half a head
+(PCKh@0.5). A sample of MPII has no head boxes: their diagonal is taken as 1.25 times the distance
+from neck to head top. COCO's: of the labelled joints that both sets have, the share whose keypoint
+similarity is over 0.5, which is where COCO's evaluation begins to count. Boxes are the annotated
+ones. The intervals hold 95 % of 10,000 draws of as many persons with replacement.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.cli.predicting import make_predictor
 from mspose_plugin.cli.running import run
 from mspose_plugin.datasets.mpii import ZeroBasedMpiiDataset
+from mspose_plugin.evaluation.pck import MPII_SCORED
 from mspose_plugin.utils import picture_grid as grid
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_json
@@ -105,7 +106,8 @@ def measure(predictor: PosePredictor, kind: str, file: str) -> tuple[dict, list[
     """
     people, names, sigmas = people_of(kind, file)
     where = {name: k for k, name in enumerate(predictor.names)}
-    shared = [k for k, name in enumerate(names) if name in where]
+    scored = MPII_SCORED if kind == 'mpii' else range(len(names))
+    shared = [k for k in scored if names[k] in where]
     check(len(shared) > 7, f'{file}: the model has only {len(shared)} of its joints')
     rows, seen, cells = [], [], []
     for person in track(people, f'{kind} people', len(people)):

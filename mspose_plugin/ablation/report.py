@@ -154,11 +154,12 @@ def markdown(report: Report) -> str:
     )
     if report.differences:
         text += '\nDifferences in points, 95 % of the draws of persons and seeds:\n\n' + _table(
-            ['row', 'against', *parts],
+            ['row', 'against', 'seeds', *parts],
             [
                 [
                     d.variant.replace('_', ' '),
                     d.against.replace('_', ' '),
+                    str(len(d.parts['all'].seeds)),
                     *(_signed(d.parts[part]) for part in parts),
                 ]
                 for d in report.differences

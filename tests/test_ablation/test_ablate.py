@@ -137,7 +137,7 @@ def test_report_and_plot(inside, capsys):
     ablate('--report', '--plot', 'plot.png')
     text = capsys.readouterr().out
     assert text.count('\n| lower | ') == 4  # shares, parts, against first and plain
-    assert '| row | against | all | alone | crowded | visible | hidden | small |' in text
+    assert '| row | against | seeds | all | alone | crowded | visible | hidden | small |' in text
     assert (inside / 'plot.png').stat().st_size > 5000
 
 

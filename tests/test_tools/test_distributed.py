@@ -33,7 +33,8 @@ test_evaluator = dict(
 '''
 # every hook of the package but that of stages, which has two processes in its own tests
 TIMED = '''
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=100, val_interval=3)
+train_dataloader['batch_size'] = 5
+train_cfg = dict(_delete_=True, type='IterBasedTrainLoop', max_iters=100, val_interval=3)
 param_scheduler, log_processor = [], dict(by_epoch=False)
 default_hooks.update(
     checkpoint=dict(by_epoch=False, interval=2),

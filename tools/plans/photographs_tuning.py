@@ -19,7 +19,7 @@ variants = {
     'drawn_then_few': {
         **few,
         'start_from': 'drawn',
-        'optim_wrapper.optimizer.lr': 3e-4,
+        'param_scheduler': [dict(_base_.one_cycle, total_steps=60, eta_max=3e-4)],
         'against': ('drawn', 'few'),
     },
 }
