@@ -17,7 +17,6 @@ from mmpose.registry import HOOKS
 from torch.optim import Optimizer
 
 from mspose_plugin.checkpoint.resume_checks import (
-    bare,
     check_resumable,
     non_finite,
     refuse_non_finite,
@@ -36,6 +35,7 @@ from mspose_plugin.checkpoint.strict_loading import (
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.together import raise_together
+from mspose_plugin.utils.wrappers import bare
 
 OUTDATED = 'outdated_ckpts'
 """Key of mmengine's message hub: checkpoints that may go once a newer one is complete."""

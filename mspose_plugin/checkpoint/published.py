@@ -80,7 +80,7 @@ def download(url: str, model_dir: str | None = None, progress: bool = True) -> P
     if expected:
         found = hashlib.sha256(target.read_bytes()).hexdigest()
         if not found.startswith(expected):
-            target.unlink()
+            target.unlink(missing_ok=True)  # another process may have seen it first
             raise InputError(
                 f'checkpoint {url}: cut off or not the published file (its SHA-256 begins with '
                 f'{found[:8]}, not {expected}); {target} was removed, try again'

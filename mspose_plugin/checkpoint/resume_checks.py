@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import nn
@@ -35,13 +34,6 @@ _KINDS = {
 }
 """What a resumed run goes by of ``message_hub.runtime_info``; ``best_…`` may have a metric's name
 appended."""
-
-
-def bare(model: nn.Module) -> nn.Module:
-    """Return the model without its wrapper for distributed training."""
-    inner = model.module if is_model_wrapper(model) else model
-    assert isinstance(inner, nn.Module)
-    return inner
 
 
 def non_finite(state: Mapping[str, Any], ignored: Collection[str] = ()) -> Iterator[str]:

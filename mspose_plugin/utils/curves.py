@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,20 @@ Curve = list[tuple[float, float]]
 """Epoch and value of each point; the middle of the third epoch is 2.5."""
 
 
-def read_curves(work_dir: str | Path) -> dict[str, Curve]:
+@dataclass(frozen=True)
+class Curves:
+    """The scalars of a run.
+
+    Args:
+        lines: name -> points: ``loss`` and its parts, ``lr``, the metrics of validations.
+        unit: what the points' first coordinate counts, ``'epoch'`` or ``'iteration'``.
+    """
+
+    lines: dict[str, Curve]
+    unit: str = 'epoch'
+
+
+def read_curves(work_dir: str | Path) -> Curves:
     """Read the scalars of a run.
 
     Args:
@@ -31,7 +45,7 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
             next one begins.
 
     Returns:
-        Name -> points: ``loss`` and its parts, ``lr``, the metrics of validations.
+        What the run logged.
 
     Raises:
         InputError: no scalars there.
@@ -48,7 +62,8 @@ def read_curves(work_dir: str | Path) -> dict[str, Curve]:
         for name, value in entry.items():
             if name not in TIMES and isinstance(value, int | float) and value == value:
                 curves.setdefault(name, []).append((epoch, value))
-    return curves
+    epochs = any('epoch' in entry for _, entry in entries)
+    return Curves(curves, 'epoch' if epochs else 'iteration')
 
 
 def read_logs(work_dir: str | Path) -> list[list[dict[str, Any]]]:
@@ -83,42 +98,47 @@ def _placed(log: list[dict[str, Any]]) -> Iterable[tuple[float, dict[str, Any]]]
             yield float(entry['step']), entry
 
 
-def draw_curves(curves: dict[str, Curve], path: str, title: str = '') -> None:
-    """Draw losses, metrics and the learning rate over the epochs.
+def draw_curves(curves: Curves, path: str, title: str = '') -> None:
+    """Draw losses, metrics and the learning rate over epochs or iterations.
 
     Args:
         curves: of :func:`read_curves`.
         path: picture to write, whole or not at all; PNG, JPEG, PDF or SVG by its ending.
         title: above them. Default: none.
+
+    Raises:
+        InputError: nothing to draw.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: no window, no state
 
-    trained = {name for name in curves if 'loss' in name}
+    lines = curves.lines
+    trained = {name for name in lines if 'loss' in name}
     panels = [
-        ('loss', {n: c for n, c in curves.items() if n in ('loss', VALIDATION_LOSS)}),
-        ('parts of the loss', {n: curves[n] for n in curves if n in trained and '_' in n}),
-        ('validation', _metrics(curves)),
-        ('learning rate', {n: c for n, c in curves.items() if n == 'lr'}),
+        ('loss', {n: c for n, c in lines.items() if n in ('loss', VALIDATION_LOSS)}),
+        ('parts of the loss', {n: lines[n] for n in lines if n in trained and '_' in n}),
+        ('validation', _metrics(lines)),
+        ('learning rate', {n: c for n, c in lines.items() if n == 'lr'}),
     ]
-    panels = [(name, lines) for name, lines in panels if lines]
+    panels = [(name, chosen) for name, chosen in panels if chosen]
+    check(panels, f'{path}: the run has logged no loss, metric or learning rate')
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
     figure = Figure(figsize=(6.0 * columns, 3.8 * rows), layout='constrained')
     FigureCanvasAgg(figure)
-    for i, (name, lines) in enumerate(panels, 1):
+    for i, (name, chosen) in enumerate(panels, 1):
         axes = figure.add_subplot(rows, columns, i)
-        for label, points in lines.items():
+        for label, points in chosen.items():
             few = len(points) < 40
             axes.plot(*zip(*points), label=label, marker='.' if few else None, linewidth=1.3)
-        values = [y for points in lines.values() for _, y in points]
+        values = [y for points in chosen.values() for _, y in points]
         if name != 'validation' and min(values) > 0 and max(values) > WIDE * min(values):
             axes.set_yscale('log')
         axes.set_title(name)
-        axes.set_xlabel('epoch')
+        axes.set_xlabel(curves.unit)
         axes.grid(alpha=0.3)
-        if len(lines) > 1 or name == 'validation':
-            axes.legend(fontsize=8, ncols=1 if len(lines) < 6 else 2)
+        if len(chosen) > 1 or name == 'validation':
+            axes.legend(fontsize=8, ncols=1 if len(chosen) < 6 else 2)
     figure.suptitle(title)
     ending = path.rsplit('.', 1)[-1].lower()
     buffer = io.BytesIO()

@@ -3,7 +3,7 @@ import json
 import cv2
 import pytest
 
-from mspose_plugin.utils.curves import draw_curves, read_curves
+from mspose_plugin.utils.curves import Curves, draw_curves, read_curves
 from mspose_plugin.utils.errors import InputError
 
 
@@ -22,8 +22,9 @@ def test_a_resumed_run_is_one_curve(tmp_path):
     write(tmp_path, '20260101', step(1, 5.0), step(1, 4.0), val, step(2, 3.0), step(2, 2.5), '{"lo')
     write(tmp_path, '20260102', step(2, 3.5), {**val, 'PCK': 20.0, 'step': 2})
     curves = read_curves(tmp_path)
-    assert curves['loss'] == [(0.5, 5.0), (1.0, 4.0), (1.5, 3.0), (2.0, 3.5)]
-    assert curves['PCK'] == [(1.0, 10.0), (2.0, 20.0)] and 'time' not in curves
+    assert curves.lines['loss'] == [(0.5, 5.0), (1.0, 4.0), (1.5, 3.0), (2.0, 3.5)]
+    assert curves.lines['PCK'] == [(1.0, 10.0), (2.0, 20.0)] and 'time' not in curves.lines
+    assert curves.unit == 'epoch'
     draw_curves(curves, str(tmp_path / 'a.png'), 'title')
     assert cv2.imread(str(tmp_path / 'a.png')).std() > 5
     draw_curves(curves, str(tmp_path / 'a.svg'))
@@ -35,11 +36,21 @@ def test_gaps_are_left_out(tmp_path):
     val = {'coco/AP': -1.0, 'step': 1}
     write(tmp_path, 'a', step(1, float('nan')), step(1, 4.0), val)
     curves = read_curves(tmp_path)
-    assert curves['loss'] == [(1.0, 4.0)]
+    assert curves.lines['loss'] == [(1.0, 4.0)]
     draw_curves(curves, str(tmp_path / 'a.png'))
 
 
+def test_iterations(tmp_path):
+    entries = [dict(iter=i, step=i, lr=0.1, loss=5.0 - i) for i in (1, 2)]
+    write(tmp_path, 'a', *entries, {'PCK': 10.0, 'step': 2})
+    curves = read_curves(tmp_path)
+    assert curves.unit == 'iteration' and curves.lines['loss'] == [(1.0, 4.0), (2.0, 3.0)]
+    draw_curves(curves, str(tmp_path / 'a.svg'))
+
+
 def test_nothing_to_draw(tmp_path):
+    with pytest.raises(InputError, match='has logged no loss'):
+        draw_curves(Curves({}), str(tmp_path / 'a.png'))
     with pytest.raises(InputError, match='no .*scalars.json'):
         read_curves(tmp_path)
     write(tmp_path, 'a')

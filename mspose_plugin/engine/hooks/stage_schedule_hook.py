@@ -11,7 +11,7 @@ separate configs, chained by ``load_from``, are the same training.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from itertools import accumulate
 from typing import Any
@@ -27,6 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from mspose_plugin.engine.stage import STAGES, Stage, find_part, frozen_parts, is_list
 from mspose_plugin.utils.checks import check, check_value, refused
+from mspose_plugin.utils.wrappers import bare, with_pipeline
 
 
 @HOOKS.register_module()
@@ -102,7 +103,7 @@ class StageScheduleHook(Hook):
             ]
         )
         self._schedules = deepcopy([s.state_dict() for s in runner.param_schedulers or ()])
-        model = _unwrap(runner.model)
+        model = bare(runner.model)
         self._attributes: dict[str, Any] = {}
         for stage in self.stages:
             for key in stage.set:
@@ -117,9 +118,9 @@ class StageScheduleHook(Hook):
 
         A missed validation that runs before the next epoch thus sees the network as it was.
         """
-        model = _unwrap(runner.model)
+        model = bare(runner.model)
         self._trainable = {n for n, p in model.named_parameters() if p.requires_grad}
-        self._datasets = [(d, d.pipeline) for d in _with_pipeline(runner.train_dataloader.dataset)]
+        self._datasets = [(d, d.pipeline) for d in with_pipeline(runner.train_dataloader.dataset)]
         self._pipelines = [self._build_pipeline(stage) for stage in self.stages]
         kind = type(runner.train_dataloader.dataset).__name__
         fits = self._datasets or not any(self._pipelines)
@@ -148,7 +149,7 @@ class StageScheduleHook(Hook):
                 module.eval()
 
     def _enter(self, runner, index: int) -> None:
-        stage, model = self.stages[index], _unwrap(runner.model)
+        stage, model = self.stages[index], bare(runner.model)
         for key, value in {**self._attributes, **stage.set}.items():
             path, name = key.rsplit('.', 1)
             setattr(model.get_submodule(path), name, value)
@@ -208,19 +209,3 @@ class StageScheduleHook(Hook):
             return None
         with refused(stage.where('pipeline'), KeyError, TypeError):
             return Compose(deepcopy(stage.pipeline))
-
-
-def _unwrap(model: nn.Module) -> nn.Module:
-    inner: Any = model.module if is_model_wrapper(model) else model
-    return inner
-
-
-def _with_pipeline(dataset: Any) -> Iterator[Any]:
-    """The data sets that hold the pipeline, looking into wrappers such as RepeatDataset."""
-    if hasattr(dataset, 'pipeline'):
-        yield dataset
-    elif hasattr(dataset, 'dataset'):
-        yield from _with_pipeline(dataset.dataset)
-    else:
-        for inner in getattr(dataset, 'datasets', ()):
-            yield from _with_pipeline(inner)

@@ -7,19 +7,17 @@ them and computes the loss for any model that has one, under a name of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, autocast
 from mmpose.registry import HOOKS
 
 from mspose_plugin.utils.checks import check
-
-NAME = 'val/loss'
+from mspose_plugin.utils.curves import VALIDATION_LOSS
+from mspose_plugin.utils.wrappers import bare, with_pipeline
 
 
 @HOOKS.register_module()
@@ -47,11 +45,12 @@ class ValidationLossHook(Hook):
         if runner.val_loop is None:
             return
         train, val = (
-            next(_with_pipeline(loop.dataloader.dataset), None)
+            next(with_pipeline(loop.dataloader.dataset), None)
             for loop in (runner.train_loop, runner.val_loop)
         )
         name = type(self).__name__
-        check(train and val, f'{name}: a data set without a pipeline; leave the hook out')
+        steps_known = all(hasattr(getattr(d, 'pipeline', None), 'transforms') for d in (train, val))
+        check(steps_known, f'{name}: a data set without a pipeline; leave the hook out')
         assert train and val
         needed = 'the validation set needs true keypoints; leave bbox_file or the hook out'
         check(not getattr(val, 'bbox_file', None), f'{name}: {needed}')
@@ -64,14 +63,14 @@ class ValidationLossHook(Hook):
 
     def before_val_epoch(self, runner: Runner) -> None:
         """Begin a mean, and forget the last one: the log smooths what is called a loss."""
-        runner.message_hub.log_scalars.pop(f'val/{NAME}', None)
+        runner.message_hub.log_scalars.pop(f'val/{VALIDATION_LOSS}', None)
         self._sum, self._persons = 0.0, 0
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Add a batch's loss, weighted by its persons."""
-        model: Any = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = bare(runner.model)
         with torch.no_grad(), autocast(enabled=getattr(runner.val_loop, 'fp16', False)):
             data = model.data_preprocessor(data_batch, False)
             losses = model._run_forward(data, mode='loss')
@@ -84,13 +83,4 @@ class ValidationLossHook(Hook):
         """Put the mean over all processes among the metrics."""
         total, persons = map(sum, zip(*all_gather_object((self._sum, self._persons))))
         if metrics is not None and persons:
-            metrics[NAME] = total / persons
-
-
-def _with_pipeline(dataset: Any) -> Iterator[Any]:
-    """Yield the data sets that hold a pipeline, looking into wrappers."""
-    if hasattr(getattr(dataset, 'pipeline', None), 'transforms'):
-        yield dataset
-    for inner in (getattr(dataset, 'dataset', None), *getattr(dataset, 'datasets', ())):
-        if inner is not None:
-            yield from _with_pipeline(inner)
+            metrics[VALIDATION_LOSS] = total / persons

@@ -26,8 +26,9 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 import mspose_plugin  # noqa: F401
-from mspose_plugin.engine.hooks.stage_schedule_hook import StageScheduleHook, _with_pipeline
+from mspose_plugin.engine.hooks.stage_schedule_hook import StageScheduleHook
 from mspose_plugin.utils.errors import InputError
+from mspose_plugin.utils.wrappers import with_pipeline
 
 CONFIGS = Path(__file__).parents[3] / 'configs'
 STAGES = [
@@ -353,8 +354,8 @@ def test_separate_configs_are_the_same_training(tmp_path):
 def test_pipelines_are_found_in_wrapped_data_sets():
     inner = [ToyData(1), ToyData(2)]
     wrapped = SimpleNamespace(dataset=SimpleNamespace(datasets=inner))
-    assert list(_with_pipeline(wrapped)) == inner
-    assert list(_with_pipeline(object())) == []
+    assert list(with_pipeline(wrapped)) == inner
+    assert list(with_pipeline(object())) == []
 
 
 def test_persistent_workers_get_the_new_pipeline(tmp_path):
