@@ -471,7 +471,7 @@ FOLDERS: dict[str, str | None] = dict(
 
 ABLATIONS = (
     *('ablation_msspose', 'structural_term', 'masking', 'msr_input', 'testing'),
-    'mlpe',
+    *('photographs_length', 'photographs_drawing', 'mlpe'),
 )
 """Blocks that ``mspose ablate tools/plans/NAME.py --report`` makes."""
 
