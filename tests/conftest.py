@@ -4,6 +4,7 @@ import gc
 import multiprocessing
 import os
 import random
+import time
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import tiny_run
 import torch
+from mmengine.logging import MMLogger
 from mmengine.registry import init_default_scope
 
 import mspose_plugin  # noqa: F401
@@ -44,6 +46,12 @@ def server():
     gc.freeze()  # mmengine collects for every data set: seconds over all that is imported
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def fresh_logger(request):
+    """Make a logger the current one that no test before has set to ERROR or closed."""
+    return MMLogger.get_instance(f'{request.node.nodeid} {time.monotonic_ns()}')
 
 
 @pytest.fixture(autouse=True)

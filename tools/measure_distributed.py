@@ -30,7 +30,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mspose_plugin.ablation.running import machine, write_config
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
-from mspose_plugin.checkpoint.resume_checks import bare
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
@@ -39,6 +38,7 @@ from mspose_plugin.cli.running import run
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.files import read_json, write_json
+from mspose_plugin.utils.wrappers import bare
 
 ROOT = Path(__file__).resolve().parents[1]
 RANDOM = (

@@ -78,8 +78,8 @@ class _Inferencer(Pose2DInferencer):
         if isinstance(model.backbone, ExportedNetwork):  # the file has its weights in it
             model.dataset_meta = dataset_meta_from_config(cfg)
             return
-        if checkpoint is not None and 'dataset_meta' not in checkpoint.get('meta', {}):
-            # bare weights: the config says it, which is no reason to warn
+        if isinstance(checkpoint, dict) and 'dataset_meta' not in checkpoint.get('meta', {}):
+            # the config says it, which is no reason to warn
             meta = dict(checkpoint.get('meta', {}), dataset_meta=dataset_meta_from_config(cfg))
             checkpoint = dict(state_dict=checkpoint.get('state_dict', checkpoint), meta=meta)
         super()._load_weights_to_model(model, checkpoint, cfg)

@@ -53,6 +53,6 @@ def test_joints_of_people_that_it_has_not_seen(predictor):
 @pytest.mark.parametrize('kind', ['mpii', 'coco'])
 def test_the_figures_of_the_first_screen(predictor, kind):
     said = json.loads((ROOT / 'results/photographs/measured.json').read_text())[kind]
-    found = measure(predictor, kind, str(PHOTOGRAPHS / f'{kind}_sample/test_{kind}.json'))
+    found, _ = measure(predictor, kind, str(PHOTOGRAPHS / f'{kind}_sample/test_{kind}.json'))
     assert found['joints'] == said['joints'] and found['persons'] == said['persons']
     assert abs(found['hits'] - said['hits']) <= 1  # a joint at the limit, on another machine

@@ -24,6 +24,8 @@ from mspose_plugin.apis import inference
 from mspose_plugin.checkpoint.hooks import CheckpointFitHook
 from mspose_plugin.utils.errors import InputError
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 
 @pytest.fixture(scope='module')
 def base(tmp_path_factory):

@@ -25,6 +25,8 @@ from xtcocotools.coco import COCO
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.utils.errors import InputError
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 
 @pytest.fixture(scope='module')
 def base(tmp_path_factory):

@@ -29,6 +29,8 @@ NET, CONFIG = 'bearpaw_hg1', 'hourglass/hourglass1_mpii_bearpaw.py'
 PATCHED = '''
 import runpy, sys
 from mspose_plugin.checkpoint import published
+
+pytestmark = pytest.mark.usefixtures('fresh_logger')
 published.URLS['bearpaw_hg1'] = '{URL}'
 sys.argv.pop(0)
 runpy.run_path(sys.argv[0], run_name='__main__')

@@ -13,6 +13,8 @@ from mspose_plugin.datasets import CheckedCocoDataset
 from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.errors import InputError
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 ANN = 'annotations/person_keypoints_val2017.json'
 DET = 'person_detection_results/COCO_val2017_detections_AP_H_56_person.json'
 MODES = [

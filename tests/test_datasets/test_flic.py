@@ -16,6 +16,8 @@ from mspose_plugin.datasets import FlicDataset
 from mspose_plugin.datasets.flic import COLUMNS, MIRRORED, to_observer_centric
 from mspose_plugin.utils.errors import InputError
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 init_default_scope('mmpose')  # where a pipeline's step names are looked up
 
 SHARED = Path(__file__).resolve().parents[3] / 'shared' / 'data' / 'flic'

@@ -16,6 +16,8 @@ import mspose_plugin  # noqa: F401
 from mspose_plugin.datasets.transforms import LoadImageChecked, loading
 from mspose_plugin.utils.errors import InputError
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 init_default_scope('mmpose')  # where a pipeline's step names are looked up
 
 

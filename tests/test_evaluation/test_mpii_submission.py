@@ -16,6 +16,8 @@ from mspose_plugin.evaluation import MpiiSubmission
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.matlab import cell_array, struct_array
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 # image, its rectangles as (objpos or None, scored); the second is of the training set
 RELEASE = [
     ('000000009.jpg', [((50.0, 60.0), True), (None, False), ((200.0, 61.0), True)]),
