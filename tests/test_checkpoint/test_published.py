@@ -24,13 +24,13 @@ from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.utils.errors import InputError
 from mspose_plugin.utils.reference_hourglass import Bearpaw, randomised
 
+pytestmark = pytest.mark.usefixtures('fresh_logger')
+
 CONFIGS = REPOSITORY / 'configs'
 NET, CONFIG = 'bearpaw_hg1', 'hourglass/hourglass1_mpii_bearpaw.py'
 PATCHED = '''
 import runpy, sys
 from mspose_plugin.checkpoint import published
-
-pytestmark = pytest.mark.usefixtures('fresh_logger')
 published.URLS['bearpaw_hg1'] = '{URL}'
 sys.argv.pop(0)
 runpy.run_path(sys.argv[0], run_name='__main__')
