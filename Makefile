@@ -6,6 +6,7 @@
 # make wheels       what to install on a machine without a network, in build/wheels; THERE='torch ...'
 #                   is not in it, nor what that needs alone
 # make test         lint and the whole test suite
+# make coverage     the suite, and which lines it does not reach; slower
 # make test-oldest  the fast part of the suite with the oldest releases, in .venv-oldest
 PYTHON ?= python3
 OLDEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(PYTHON))
@@ -30,7 +31,7 @@ PARALLEL := --numprocesses auto --dist loadfile --max-worker-restart 0
 WHEELS := build/wheels
 THERE ?= torch torchvision numpy opencv-python
 
-.PHONY: setup demo demo-mlpe docs wheels lint test test-oldest clean
+.PHONY: setup demo demo-mlpe docs wheels lint test coverage test-oldest clean
 setup: $(VENV)/.ready
 
 $(BIN)/uv:
@@ -81,6 +82,9 @@ lint: setup docs
 	$(BIN)/python tools/update_docs.py --check
 
 test: lint
+	$(BIN)/python -m pytest $(PARALLEL)
+
+coverage: setup
 	$(BIN)/python -m pytest $(PARALLEL) --cov=mspose_plugin --cov-report=term:skip-covered
 
 test-oldest: $(OLDEST)/.ready

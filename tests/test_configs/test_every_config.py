@@ -1,9 +1,8 @@
-"""Every config that a user can name through ``tools/train.py`` and ``tools/test.py``.
+"""Every config that a user can name, unchanged, through ``tools/train.py`` and ``tools/test.py``.
 
 Synthetic people in each data set's own format lie where the config looks for the real ones; batch
-size and workers are the only entries set, but for the number of stacks: eight are trained where
-they start from published weights and in the main config, two elsewhere. Pretrained weights, which
-are downloaded on first use, lie in torch's cache with random numbers in them.
+size and workers are the only entries set. Pretrained weights, which are downloaded on first use,
+lie in torch's cache with random numbers in them.
 """
 
 import re
@@ -20,7 +19,6 @@ from mspose_plugin.checkpoint.published import URLS
 from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.reference_hourglass import Bearpaw
 
-MAIN = 'msspose_hourglass8_mpii'
 ONE_EPOCH = REPOSITORY / 'tests/helpers/one_epoch.py'
 CONFIGS = REPOSITORY / 'configs'
 LEAVES = sorted(p for p in CONFIGS.rglob('*.py') if '_base_' not in p.parts)
@@ -35,13 +33,8 @@ TRAIN_IMAGES = dict(mpii=1, coco=2, flic=1)  # COCO's: three persons, and one to
 def small(cfg: Config) -> list[str]:
     """Return the options: no workers, and the smallest batch that the config can train on."""
     batch = 2 if cfg.train_dataloader.get('drop_last') else 1
-    backbone = cfg.model.backbone
-    whole = backbone.get('init_cfg') or Path(cfg.filename).stem == MAIN
-    fewer = backbone.get('num_stacks', 0) > 2 and not whole
     timed = 'time_budget' in cfg.default_hooks
-    options = ['default_hooks.time_budget.minutes=0.001'] * timed
-    options += ['model.backbone.num_stacks=2'] * fewer
-    return options + [
+    return ['default_hooks.time_budget.minutes=0.001'] * timed + [
         f'{split}_dataloader.{entry}'
         for split in ('train', 'val', 'test')
         for entry in ('num_workers=0', 'persistent_workers=False', f'batch_size={batch}')
