@@ -17,14 +17,14 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 from mmengine.config import Config
 
-from mspose_plugin.cli.configs import load_config, read_config, require
+from mspose_plugin.cli.configs import merge_options, read_config, require
 from mspose_plugin.utils.checks import check, check_value, refused
 
 SHARING = ('start_from', 'weights_of')
@@ -75,12 +75,14 @@ class Plan:
         variants: the rows, by name.
         seeds: of every row.
         synthetic: the data sets that it needs.
+        shared: the config of all rows.
     """
 
     path: str
     variants: dict[str, Variant]
     seeds: tuple[int, ...] = SEEDS
     synthetic: tuple[dict[str, Any], ...] = ()
+    shared: Config = field(default_factory=Config, repr=False, compare=False)
 
     def jobs(self, seeds: Sequence[int] | None = None, only: Sequence[str] = ()) -> list[Job]:
         """Return the jobs, all of a seed before the next one.
@@ -106,10 +108,9 @@ class Plan:
 
     def config(self, variant: Variant, seed: int) -> Config:
         """Return the config of a row, which is tested on its validation set."""
-        cfg = load_config(self.path, {**deepcopy(variant.options), 'randomness.seed': seed})
+        options = {**deepcopy(variant.options), 'randomness.seed': seed}
+        cfg = merge_options(deepcopy(self.shared), options)
         require(cfg, 'val_dataloader', 'val_evaluator')
-        for key in ('variants', 'seeds', 'synthetic'):
-            cfg.pop(key, None)
         for key in ('dataloader', 'evaluator'):
             cfg[f'test_{key}'] = deepcopy(cfg[f'val_{key}'])
         cfg.test_cfg = cfg.get('test_cfg') or {}
@@ -189,6 +190,8 @@ def read_plan(path: str) -> Plan:
     data = cfg._cfg_dict.to_dict().get('synthetic') or []
     synthetic = tuple([data] if isinstance(data, dict) else data)
     check(all('out' in d for d in synthetic), f'plan {path}: synthetic: give out, the folder')
-    plan = Plan(path, variants, tuple(seeds), synthetic)
+    for key in ('variants', 'seeds', 'synthetic'):
+        cfg.pop(key, None)
+    plan = Plan(path, variants, tuple(seeds), synthetic, cfg)
     plan.jobs()  # refuses rows that need themselves
     return plan

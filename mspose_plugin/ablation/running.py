@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -59,7 +60,7 @@ class Runs:
         """Tell whether a row has its result.
 
         Raises:
-            InputError: it has one of other options than the plan now says.
+            InputError: it has one of another config than the plan now gives.
         """
         path = self.result(variant, seed)
         if not path.exists():
@@ -68,6 +69,8 @@ class Runs:
         said = json.loads(json.dumps(variant.options))
         same = found.get('cfg_options') in (said, {**said, 'randomness.seed': seed})
         same &= all(found.get(key) == getattr(variant, key) for key in ('start_from', 'weights_of'))
+        if 'config' in found:  # older results say less
+            same &= found['config'] == digest(self.plan.config(variant, seed))
         remedy = 'remove it to run the row again'
         check(
             same, f'{path}: of another variant {variant.name} than {self.plan.path} has; {remedy}'
@@ -162,7 +165,8 @@ class Runs:
         seconds = round(time.monotonic() - start, 1)
         record = dict(
             variant=variant.name, seed=seed, plan=self.plan.path, cfg_options=variant.options,
-            **shared, **found, seconds=seconds, **machine(),
+            config=digest(self.plan.config(variant, seed)), **shared, **found, seconds=seconds,
+            **machine(),
         )  # fmt: skip
         write_json(self.result(variant, seed), record)
         if 'diverged' in found:
@@ -195,10 +199,18 @@ def training(cfg: Config) -> dict[str, Any]:
 
 def write_config(path: Path, cfg: Config) -> Path:
     """Write a config whole, without the time that mmengine takes for its layout."""
-    content = cfg._cfg_dict.to_dict()
-    text = (f'{k} = {pprint.pformat(v, sort_dicts=False)}\n' for k, v in content.items())
-    write_file(path, ''.join(text).encode())
+    write_file(path, _text(cfg).encode())
     return path
+
+
+def digest(cfg: Config) -> str:
+    """Return a short word that is another one for another config."""
+    return hashlib.sha256(_text(cfg).encode()).hexdigest()[:12]
+
+
+def _text(cfg: Config) -> str:
+    content = cfg._cfg_dict.to_dict()
+    return ''.join(f'{k} = {pprint.pformat(v, sort_dicts=False)}\n' for k, v in content.items())
 
 
 def start_command(command: str, words: list[str], log: Path, threads: int | None = None) -> str:

@@ -51,7 +51,7 @@ def load_config(text: str, options: dict[str, Any] | None = None) -> Config:
     Raises:
         InputError: there is no such config, or an option does not go with it.
     """
-    return _merged(read_config(text), options or {})
+    return merge_options(read_config(text), options or {})
 
 
 def load_run_config(args: argparse.Namespace) -> Config:
@@ -81,13 +81,25 @@ def load_run_config(args: argparse.Namespace) -> Config:
             out_dir=osp.abspath(args.show_dir) if args.show_dir else None,
             wait_time=args.wait_time if args.show else 0,
         )
-    cfg = _merged(cfg, args.cfg_options)
+    cfg = merge_options(cfg, args.cfg_options)
     name = f'config {args.config}: work_dir'
     check_value(isinstance(cfg.work_dir, str), name, cfg.work_dir, 'a path')
     return cfg
 
 
-def _merged(cfg: Config, options: dict[str, Any]) -> Config:
+def merge_options(cfg: Config, options: dict[str, Any]) -> Config:
+    """Merge options into a config.
+
+    Args:
+        cfg: as read; changed.
+        options: of ``--cfg-options``.
+
+    Returns:
+        The config.
+
+    Raises:
+        InputError: an option does not go with it.
+    """
     with refused('--cfg-options', KeyError, TypeError, IndexError, AttributeError, ValueError):
         cfg.merge_from_dict(options)
     if 'preprocess_cfg' in cfg and isinstance(cfg.get('model'), dict):  # MMPose's older place

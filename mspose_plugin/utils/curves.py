@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +53,17 @@ def read_curves(work_dir: str | Path) -> Curves:
     """
     logs = read_logs(work_dir)
     check(any(logs), f'{work_dir}: no */vis_data/scalars.json of a training; check the path')
+    epochs = all(map(_by_epoch, logs)) and any('epoch' in e for log in logs for e in log)
     entries: list[tuple[float, dict[str, Any]]] = []
     for log in logs:
-        placed = list(_placed(log))
+        placed = list(_in_epochs(log) if epochs else _in_iterations(log))
         if placed:
             entries = [e for e in entries if e[0] < placed[0][0]] + placed
     curves: dict[str, Curve] = {}
-    for epoch, entry in entries:
+    for place, entry in entries:
         for name, value in entry.items():
             if name not in TIMES and isinstance(value, int | float) and value == value:
-                curves.setdefault(name, []).append((epoch, value))
-    epochs = any('epoch' in entry for _, entry in entries)
+                curves.setdefault(name, []).append((place, value))
     return Curves(curves, 'epoch' if epochs else 'iteration')
 
 
@@ -82,17 +83,34 @@ def _entries(file: Path) -> Iterable[dict[str, Any]]:
             yield entry
 
 
-def _placed(log: list[dict[str, Any]]) -> Iterable[tuple[float, dict[str, Any]]]:
-    """Yield the epoch of each entry: those of training share an epoch evenly."""
-    counts: dict[int, int] = {}
+def _by_epoch(log: list[dict[str, Any]]) -> bool:
+    """Tell if a run counted epochs.
+
+    One of iterations may say epoch 1 throughout, and step 0 with every validation: mmengine's
+    defaults.
+    """
+    started = [i for i, entry in enumerate(log) if 'iter' in entry][:1]
+    validations = (e for i in started for e in log[i:] if 'iter' not in e)
+    return all(entry.get('step') for entry in validations)
+
+
+def _in_iterations(log: list[dict[str, Any]]) -> Iterable[tuple[float, dict[str, Any]]]:
+    """Yield the iteration of each entry; a validation is not before what was trained until it."""
+    reached = 0.0
     for entry in log:
-        if 'epoch' in entry:
-            counts[entry['epoch']] = counts.get(entry['epoch'], 0) + 1
-    done: dict[int, int] = {}
+        if 'step' in entry:
+            reached = max(reached, float(entry['step']))
+            yield reached, entry
+
+
+def _in_epochs(log: list[dict[str, Any]]) -> Iterable[tuple[float, dict[str, Any]]]:
+    """Yield the epoch of each entry: those of training share an epoch evenly."""
+    counts = Counter(entry['epoch'] for entry in log if 'epoch' in entry)
+    done: Counter[int] = Counter()
     for entry in log:
         if 'epoch' in entry:
             epoch = entry['epoch']
-            done[epoch] = done.get(epoch, 0) + 1
+            done[epoch] += 1
             yield epoch - 1 + done[epoch] / counts[epoch], entry
         elif 'step' in entry:
             yield float(entry['step']), entry

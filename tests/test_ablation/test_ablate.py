@@ -192,6 +192,8 @@ def test_refusals(inside, capsys):
     text = (inside / 'plan.py').read_text()
     (inside / 'plan.py').write_text(text.replace('1e-7', '1e-6'))
     assert 'remove it to run the row again' in refused()
+    (inside / 'plan.py').write_text(text.replace('interval=1', 'interval=2'))
+    assert 'remove it to run the row again' in refused()  # the config that all rows share
     (inside / 'plan.py').write_text(text.replace('val=6', 'val=7'))
     (inside / 'results/plan/plain_1.json').rename(inside / 'kept.json')
     assert 'other data than' in refused()

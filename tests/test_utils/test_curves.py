@@ -48,6 +48,15 @@ def test_iterations(tmp_path):
     draw_curves(curves, str(tmp_path / 'a.svg'))
 
 
+def test_iterations_as_mmengine_logs_them_by_default(tmp_path):
+    """Epoch 1 throughout, and every validation at step 0."""
+    first, second = (dict(epoch=1, iter=i, step=i, lr=0.1, loss=5.0 - i) for i in (1, 2))
+    write(tmp_path, 'a', first, {'PCK': 10.0, 'step': 0}, second, {'PCK': 20.0, 'step': 0})
+    curves = read_curves(tmp_path)
+    assert curves.unit == 'iteration' and curves.lines['loss'] == [(1.0, 4.0), (2.0, 3.0)]
+    assert curves.lines['PCK'] == [(1.0, 10.0), (2.0, 20.0)]
+
+
 def test_nothing_to_draw(tmp_path):
     with pytest.raises(InputError, match='has logged no loss'):
         draw_curves(Curves({}), str(tmp_path / 'a.png'))
