@@ -6,6 +6,7 @@ latter, ``main(args)``, which does all.
 """
 
 from mspose_plugin.benchmarks import (
+    allocator,
     arithmetic,
     export,
     hourglass,
@@ -25,6 +26,7 @@ BENCHMARKS = dict(
     pipeline=pipeline,
     parts=parts,
     arithmetic=arithmetic,
+    allocator=allocator,
     memory=memory,
     metric=metric,
     export=export,

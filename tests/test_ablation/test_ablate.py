@@ -11,6 +11,7 @@ import pytest
 import quick_command
 import tiny_run
 import torch
+from mmengine.config import Config
 
 import mspose_command
 from mspose_plugin.ablation import running
@@ -234,7 +235,8 @@ def test_weights_of_other_options_are_not_taken(inside, monkeypatch, capsys):
 def test_what_starts_from_a_diverged_row_is_not_run(tmp_path, monkeypatch):
     monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs'))
     variants = dict(a=Variant('a', {}), b=Variant('b', {}, start_from='a'))
-    plan = Plan('plan.py', variants)
+    shared = Config(dict(val_dataloader=dict(batch_size=1), val_evaluator=dict(type='PCKhAUC')))
+    plan = Plan('plan.py', variants, shared=shared)
     runs = running.Runs(plan, tmp_path, tmp_path / 'runs')
     found = dict(cfg_options={}, start_from=None, weights_of=None, diverged='not finite')
     (tmp_path / 'a_0.json').write_text(json.dumps(found))

@@ -8,7 +8,7 @@ import tiny_run
 import torch
 from mmengine.config import Config
 
-from mspose_plugin.benchmarks import memory, parts, pipeline
+from mspose_plugin.benchmarks import allocator, memory, parts, pipeline
 from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
@@ -99,6 +99,7 @@ def test_difference_and_its_target(monkeypatch, target, holds):
         (('metric', '--people', 9), 2),
         (('memory', '--stacks', 1, '--input-size', 64), 3),
         (('arithmetic', ''), 1),
+        (('allocator', '', '--steps', 1), 1),
         (('parts', ''), 2),
         (('parts', NECK), 2),
         (('parts', REGRESSION), 2),
@@ -107,8 +108,10 @@ def test_difference_and_its_target(monkeypatch, target, holds):
 )
 def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args, rows):
     monkeypatch.setattr(memory, '_in_process', memory._peak)  # whose start takes long
+    monkeypatch.setattr(allocator, '_in_process', lambda *args: allocator._seconds(*args, 1))
+    monkeypatch.setattr(allocator, 'keep_freed_memory', lambda: True)
     out = tmp_path / 'new' / 'result.json'
-    if args[0] in ('parts', 'export', 'arithmetic'):
+    if args[0] in ('parts', 'export', 'arithmetic', 'allocator'):
         config = tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1])
         args = (args[0], config, *args[2:])
     batch = () if args[0] in ('masking', 'pipeline', 'metric') else ('--batch', 2)
