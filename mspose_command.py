@@ -85,10 +85,12 @@ def start(command: str, argv: Sequence[str] | None = None, prog: str | None = No
         sys.exit(module.main(parser.parse_args(argv)))
     try:
         module = import_module(f'mspose_plugin.cli.{name}')
-        run = import_module('mspose_plugin.cli.running').run
+        running = import_module('mspose_plugin.cli.running')
+        memory = import_module('mspose_plugin.utils.memory')
     except ImportError as e:
         sys.exit(f'error: {e}')
-    run(module, argv, prog)
+    memory.keep_freed_memory()
+    running.run(module, argv, prog)
 
 
 def _load_alone(name: str) -> ModuleType:

@@ -38,6 +38,7 @@ from mspose_plugin.benchmarks.workloads import (
     convolution,
     forward,
     is_eager,
+    read_mode,
     training_step,
 )
 from mspose_plugin.cli import arguments
@@ -248,7 +249,7 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     add(
         '--modes',
         nargs='+',
-        type=mode,
+        type=read_mode,
         default=['fp32'],
         metavar='MODE',
         help=f'{", ".join(WORDS)}, or several of these joined by + (default: fp32)',
@@ -261,15 +262,6 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 def network(text: str) -> tuple[str, Network]:
     """Argument type: a name of :data:`NETWORKS`, or a config."""
     return text, NETWORKS.get(text) or Network(text)
-
-
-def mode(text: str) -> str:
-    """Argument type: a mode of :mod:`~mspose_plugin.benchmarks.workloads`."""
-    unknown = set(text.split('+')) - set(WORDS)
-    if unknown:
-        known = ', '.join(WORDS)
-        raise argparse.ArgumentTypeError(f'{text}: expected some of {known}, joined by +')
-    return text
 
 
 def main(args: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ exported file's precision), ``channels_last``, ``compile`` and the formats of ``
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +29,15 @@ WORDS = ('fp32', 'bf16', 'channels_last', 'compile', *FORMATS)
 TYPES = dict(fp32=torch.float32, bf16=torch.bfloat16)
 RECOMPILED = 256
 """Networks of one class that may be compiled; beyond PyTorch's 8 it would run them uncompiled."""
+
+
+def read_mode(text: str) -> str:
+    """Argument type: a mode of :data:`WORDS`."""
+    unknown = set(text.split('+')) - set(WORDS)
+    if unknown:
+        known = ', '.join(WORDS)
+        raise argparse.ArgumentTypeError(f'{text}: expected some of {known}, joined by +')
+    return text
 
 
 def precision_of(mode: str) -> str:

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
 from mmengine.dist import is_main_process
 from mmengine.runner import Runner
@@ -23,7 +22,6 @@ from mmengine.runner import Runner
 from mspose_plugin.engine.hooks.work_dir_lock_hook import lock_together, remove_own_lock
 from mspose_plugin.utils.errors import InputError, explain, said
 from mspose_plugin.utils.files import check_writable_folder
-from mspose_plugin.utils.memory import keep_freed_memory
 
 STEPS = ('after_train_iter', 'after_val_iter', 'after_test_iter')
 
@@ -44,12 +42,6 @@ class StartingRunner(Runner):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         StartingRunner.latest = self
         super().__init__(*args, **kwargs)
-
-    def setup_env(self, env_cfg: dict) -> None:
-        """Prepare the process."""
-        super().setup_env(env_cfg)
-        if not torch.cuda.is_available():
-            keep_freed_memory()
 
     def call_hook(self, fn_name: str, **kwargs: Any) -> None:
         """Call the hooks of one place."""

@@ -99,7 +99,7 @@ def test_difference_and_its_target(monkeypatch, target, holds):
         (('metric', '--people', 9), 2),
         (('memory', '--stacks', 1, '--input-size', 64), 3),
         (('arithmetic', ''), 1),
-        (('allocator', '', '--steps', 1), 1),
+        (('allocator', '', '--steps', 1), 2),
         (('parts', ''), 2),
         (('parts', NECK), 2),
         (('parts', REGRESSION), 2),
@@ -108,7 +108,7 @@ def test_difference_and_its_target(monkeypatch, target, holds):
 )
 def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args, rows):
     monkeypatch.setattr(memory, '_in_process', memory._peak)  # whose start takes long
-    monkeypatch.setattr(allocator, '_in_process', lambda *args: allocator._seconds(*args, 1))
+    monkeypatch.setattr(allocator, '_in_process', lambda *args: allocator._ms(*args, 1))
     monkeypatch.setattr(allocator, 'keep_freed_memory', lambda: True)
     out = tmp_path / 'new' / 'result.json'
     if args[0] in ('parts', 'export', 'arithmetic', 'allocator'):
