@@ -68,7 +68,7 @@ def main(args: argparse.Namespace) -> None:
     if args.out:
         result = dict(
             benchmark=args.benchmark,
-            arguments=vars(args),
+            arguments={name: value for name, value in vars(args).items() if name != 'out'},
             rows=[asdict(row) for row in rows],
             environment=measured_on(args.device),
         )
