@@ -19,15 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.config import Config
-from mmengine.dataset import pseudo_collate
 from mmengine.logging import MMLogger
-from mmpose.apis.inference import dataset_meta_from_config
-from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.structures import PoseDataSample
-from torch import nn
 
+from mspose_plugin.apis.detectors import Detector, torchvision_detector
 from mspose_plugin.apis.heatmaps import PersonHeatmaps, all_heatmaps
+from mspose_plugin.apis.inferencer import TopdownInferencer
 from mspose_plugin.apis.inputs import boxes_of, is_single, sources
 from mspose_plugin.apis.models import DEFAULT_MODEL, find_model
 from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
@@ -35,13 +32,10 @@ from mspose_plugin.apis.tracking import track
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.export.network import ExportedNetwork
 from mspose_plugin.models.pose_estimators import ConditionalTopdownPoseEstimator
-from mspose_plugin.utils.checks import check, check_choice, check_number, numbers, refused
+from mspose_plugin.utils.checks import check, check_number, numbers, refused
 from mspose_plugin.utils.errors import InputError
 
-Detector = Callable[[np.ndarray], np.ndarray]
-"""BGR image ``[H, W, 3]`` -> boxes ``[N, 5]``: x1, y1, x2, y2 in pixels, score."""
 _THREADS = 2
-_PLAIN, _CONDITIONAL = 'TopdownPoseEstimator', ConditionalTopdownPoseEstimator.__name__
 
 
 @dataclass
@@ -51,43 +45,6 @@ class _Image:
     result: PoseResult
     items: list[dict] = field(default_factory=list)
     found: list[PoseDataSample] = field(default_factory=list)
-
-
-class _Inferencer(Pose2DInferencer):
-    """MMPose's inferencer with other options of testing."""
-
-    def __init__(self, *args: Any, test_cfg: dict[str, Any], **kwargs: Any) -> None:
-        self._test_cfg = test_cfg
-        super().__init__(*args, **kwargs)
-
-    def _init_model(self, cfg: Config, weights: str | None, device: str = 'cpu') -> nn.Module:
-        cfg.data_mode = cfg.get('data_mode', 'topdown')  # which MMPose's inferencer reads
-        check_choice('data_mode of the model', cfg.data_mode, ['topdown'])
-        model = cfg.model
-        model.test_cfg = {**(model.get('test_cfg') or {}), **self._test_cfg}
-        if {'conditional', 'multi_scale'} & set(self._test_cfg):
-            # any top-down network; this estimator reads its options when it is built
-            check_choice('type of the model', model.type, [_PLAIN, _CONDITIONAL])
-            model.type = _CONDITIONAL
-            pipeline = cfg.test_dataloader.dataset.pipeline
-            if not any(step.type == 'KeepOriginalImage' for step in pipeline):
-                pipeline.insert(0, dict(type='KeepOriginalImage'))
-        return super()._init_model(cfg, weights, device)
-
-    def _load_weights_to_model(self, model: nn.Module, checkpoint: dict | None, cfg: Any) -> None:
-        if isinstance(model.backbone, ExportedNetwork):  # the file has its weights in it
-            model.dataset_meta = dataset_meta_from_config(cfg)
-            return
-        if isinstance(checkpoint, dict) and 'dataset_meta' not in checkpoint.get('meta', {}):
-            # the config says it, which is no reason to warn
-            meta = dict(checkpoint.get('meta', {}), dataset_meta=dataset_meta_from_config(cfg))
-            checkpoint = dict(state_dict=checkpoint.get('state_dict', checkpoint), meta=meta)
-        super()._load_weights_to_model(model, checkpoint, cfg)
-
-    def _init_collate(self, cfg: Config) -> Callable:
-        if 'collate_fn' in cfg.test_dataloader:
-            return super()._init_collate(cfg)
-        return pseudo_collate  # where it has to look for one, mmengine warns
 
 
 class PosePredictor:
@@ -101,7 +58,8 @@ class PosePredictor:
         device: such as ``'cuda:0'``. Default: None, a GPU if there is one.
         detector: where people are looked for: ``'whole_image'`` (the image is one person),
             ``'torchvision'`` (its Faster R-CNN, weights downloaded on first use), a config or alias
-            of MMDetection, or a function (:data:`Detector`). Default: ``'whole_image'``.
+            of MMDetection, or a function (:data:`~mspose_plugin.apis.detectors.Detector`).
+            Default: ``'whole_image'``.
         detector_weights: checkpoint of an MMDetection config. Default: None, the alias's own.
         box_score: least score of a detected person. Default: 0.3.
         batch_size: persons in one pass of the network. Default: 8.
@@ -141,7 +99,7 @@ class PosePredictor:
         check_number('box_score', box_score, 0, 1)
         by_mmdet = isinstance(detector, str) and detector not in ('whole_image', 'torchvision')
         with refused(f'model {model}' + (f' with weights {weights}' if weights else '')):
-            self.inferencer = _Inferencer(
+            self.inferencer = TopdownInferencer(
                 *find_model(model, weights, trust_code),
                 test_cfg=dict(test_cfg or {}),
                 device=device,
@@ -160,7 +118,7 @@ class PosePredictor:
         if by_mmdet:
             self.detector = self._detect_with_mmdet
         elif isinstance(detector, str):
-            self.detector = _torchvision(self.device) if detector == 'torchvision' else None
+            self.detector = torchvision_detector(self.device) if detector == 'torchvision' else None
         else:
             self.detector = detector
         self._one_at_a_time = Lock()
@@ -455,21 +413,3 @@ class PosePredictor:
                 )
                 result.crops = np.concatenate([centers - scales / 2, centers + scales / 2], axis=1)
         return result
-
-
-def _torchvision(device: torch.device) -> Detector:
-    """Return torchvision's Faster R-CNN (ResNet-50 FPN v2, COCO), people only."""
-    from torchvision.models import detection as zoo
-
-    weights = zoo.FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1
-    network = zoo.fasterrcnn_resnet50_fpn_v2(weights=weights).to(device).eval()
-    person = weights.meta['categories'].index('person')
-
-    @torch.no_grad()
-    def detect(image: np.ndarray) -> np.ndarray:
-        rgb = torch.from_numpy(np.ascontiguousarray(image[..., ::-1])).permute(2, 0, 1)
-        found = network([rgb.to(device, torch.float32) / 255])[0]
-        boxes = torch.column_stack([found['boxes'], found['scores']])
-        return boxes[found['labels'] == person].cpu().numpy()
-
-    return detect

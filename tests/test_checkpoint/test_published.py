@@ -107,7 +107,7 @@ def test_the_readmes_example_of_prediction(hub, tmp_path, monkeypatch, capsys):
     code = re.search(r'```python\n(.*?)```', (REPOSITORY / 'README.md').read_text(), re.DOTALL)[1]
     assert 'PosePredictor()' in code
     box = np.array([[10.0, 10, 90, 90, 0.9]])
-    monkeypatch.setattr(predictor, '_torchvision', lambda device: lambda image: box)
+    monkeypatch.setattr(predictor, 'torchvision_detector', lambda device: lambda image: box)
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('photo.jpg', np.full((100, 120, 3), 90, np.uint8))
     published = "PosePredictor('hourglass1-mpii', detector='torchvision')"
