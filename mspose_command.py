@@ -9,6 +9,7 @@ beside the package, not within it.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -37,6 +38,8 @@ COMMANDS = {
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""
+LARGE_PAGES = ('THP_MEM_ALLOC_ENABLE', '1')
+"""What lets PyTorch ask for large pages for large tensors on a CPU, set before it is imported."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -83,14 +86,15 @@ def start(command: str, argv: Sequence[str] | None = None, prog: str | None = No
         parser = ArgumentParser(prog, description=description)
         module.add_arguments(parser)
         sys.exit(module.main(parser.parse_args(argv)))
+    os.environ.setdefault(*LARGE_PAGES)
     try:
         module = import_module(f'mspose_plugin.cli.{name}')
-        running = import_module('mspose_plugin.cli.running')
+        run = import_module('mspose_plugin.cli.running').run
         memory = import_module('mspose_plugin.utils.memory')
     except ImportError as e:
         sys.exit(f'error: {e}')
     memory.keep_freed_memory()
-    running.run(module, argv, prog)
+    run(module, argv, prog)
 
 
 def _load_alone(name: str) -> ModuleType:
