@@ -190,8 +190,8 @@ def read_plan(path: str) -> Plan:
     data = cfg._cfg_dict.to_dict().get('synthetic') or []
     synthetic = tuple([data] if isinstance(data, dict) else data)
     check(all('out' in d for d in synthetic), f'plan {path}: synthetic: give out, the folder')
-    for key in ('variants', 'seeds', 'synthetic'):
-        cfg.pop(key, None)
+    for key in [k for k in cfg if k.startswith('_') or k in ('variants', 'seeds', 'synthetic')]:
+        cfg.pop(key)  # the former are what the file itself computes with
     plan = Plan(path, variants, tuple(seeds), synthetic, cfg)
     plan.jobs()  # refuses rows that need themselves
     return plan

@@ -102,6 +102,15 @@ def test_nothing_is_run_twice(inside, monkeypatch):
     assert before == {p: p.stat().st_mtime_ns for p in (inside / 'results/plan').iterdir()}
 
 
+def test_what_a_plan_computes_with_is_no_part_of_a_config(inside, monkeypatch):
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs again'))
+    text = (inside / 'plan.py').read_text()
+    (inside / 'plan.py').write_text(f'{text}\n_rates = (1, 2)\n')
+    ablate()
+    (inside / 'plan.py').write_text(text)
+    assert not any(name.startswith('_') for name in read_plan('plan.py').shared)
+
+
 def test_a_record_says_how_it_was_made(inside):
     found = record(inside, 'lower_1')
     assert found['seed'] == 1 and found['cfg_options']['optim_wrapper.optimizer.lr'] == 1e-7
