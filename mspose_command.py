@@ -9,7 +9,6 @@ beside the package, not within it.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -38,8 +37,6 @@ COMMANDS = {
     'check-env': 'say what is installed, what was adapted and what to do',
 }
 """What is typed, and what it does."""
-LARGE_PAGES = ('THP_MEM_ALLOC_ENABLE', '1')
-"""What lets PyTorch ask for large pages for large tensors on a CPU, set before it is imported."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -86,7 +83,6 @@ def start(command: str, argv: Sequence[str] | None = None, prog: str | None = No
         parser = ArgumentParser(prog, description=description)
         module.add_arguments(parser)
         sys.exit(module.main(parser.parse_args(argv)))
-    os.environ.setdefault(*LARGE_PAGES)
     try:
         module = import_module(f'mspose_plugin.cli.{name}')
         run = import_module('mspose_plugin.cli.running').run

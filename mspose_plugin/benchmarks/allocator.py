@@ -1,9 +1,8 @@
-"""PyTorch on a CPU with memory as mspose sets it up, and as it does by itself."""
+"""PyTorch on a CPU with and without memory that is given back to the system in between."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +11,6 @@ from multiprocessing import get_context
 import numpy as np
 import torch
 
-from mspose_command import LARGE_PAGES
 from mspose_plugin.benchmarks.timing import COMPARE, Row
 from mspose_plugin.benchmarks.workloads import forward, read_mode, training_step
 from mspose_plugin.cli import arguments
@@ -37,26 +35,24 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 def comparisons(args: argparse.Namespace) -> Iterator[Row]:
-    """A config's passes where freed memory is kept, in large pages, as by mspose, against without.
+    """A config's passes where freed memory is kept, as by mspose, against glibc's own way.
 
     Processor time, the kernel's included, of processes of their own.
     """
     check(args.device == 'cpu', f'--device {args.device}: expected cpu')
     for name in WORKLOADS:
         turns = track(range(args.repeats), name, args.repeats)
-        times = np.array([[_in_process(args, name, ours) for ours in (False, True)] for _ in turns])
+        times = np.array([[_in_process(args, name, keep) for keep in (False, True)] for _ in turns])
         given, kept = np.median(times, 0).tolist()
         first, ratio, third = np.percentile(COMPARE['ratio'](*times.T), (25, 50, 75)).tolist()
-        what = f'{name}, batch {args.batch}, freed memory kept in large pages'
+        what = f'{name}, batch {args.batch}, freed memory kept against given back'
         yield Row(what, ratio, (first, third), 'ratio', baseline_ms=given, candidate_ms=kept)
 
 
-def _in_process(args: argparse.Namespace, name: str, ours: bool) -> float:
+def _in_process(args: argparse.Namespace, name: str, keep: bool) -> float:
     """Return the ms of a step in a process of its own: what is kept stays kept."""
-    variable, on = LARGE_PAGES
-    os.environ[variable] = on if ours else '0'
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
-        return pool.submit(_ms, args, name, ours, torch.get_num_threads()).result()
+        return pool.submit(_ms, args, name, keep, torch.get_num_threads()).result()
 
 
 def _ms(args: argparse.Namespace, name: str, keep: bool, threads: int) -> float:

@@ -54,31 +54,6 @@ def test_as_a_module(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-HUGE = '''
-import atexit, re, mspose_command
-def count():
-    import torch
-    tensor = torch.ones(2**25)
-    text = open('/proc/self/smaps_rollup').read()
-    print(re.search(r'AnonHugePages: *([0-9]+)', text)[1])
-atexit.register(count)
-mspose_command.start('train', ['--help'])
-'''
-PAGES = Path('/sys/kernel/mm/transparent_hugepage/enabled')
-
-
-@pytest.mark.skipif(
-    not PAGES.exists() or '[madvise]' not in PAGES.read_text(),
-    reason='Linux gives large pages to those who ask only where transparent_hugepage is madvise',
-)
-@pytest.mark.parametrize('given, most, least', [({}, 2**30, 2**16), (dict(off='0'), 2**14, 0)])
-def test_large_tensors_are_in_large_pages_unless_told_otherwise(given, most, least, monkeypatch):
-    for value in given.values():
-        monkeypatch.setenv(mspose_command.LARGE_PAGES[0], value)
-    kilobytes = int(python('-c', HUGE).stdout.split()[-1])
-    assert least <= kilobytes <= most
-
-
 def test_version(capsys):
     mspose_command.main(['--version'])
     assert capsys.readouterr().out[0].isdigit()
