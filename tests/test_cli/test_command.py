@@ -54,6 +54,14 @@ def test_as_a_module(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_command_keeps_freed_memory(monkeypatch, capsys):
+    told = []
+    monkeypatch.setattr('mspose_plugin.utils.memory.keep_freed_memory', lambda: told.append(True))
+    with pytest.raises(SystemExit):
+        mspose_command.main(['train', '--help'])
+    assert told == [True]
+
+
 def test_version(capsys):
     mspose_command.main(['--version'])
     assert capsys.readouterr().out[0].isdigit()

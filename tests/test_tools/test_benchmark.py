@@ -109,7 +109,8 @@ def test_difference_and_its_target(monkeypatch, target, holds):
 def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args, rows):
     monkeypatch.setattr(memory, '_in_process', memory._peak)  # whose start takes long
     monkeypatch.setattr(allocator, '_in_process', lambda *args: allocator._ms(*args, 1))
-    monkeypatch.setattr(allocator, 'keep_freed_memory', lambda: True)
+    kept = []
+    monkeypatch.setattr(allocator, 'keep_freed_memory', lambda: kept.append(True))
     out = tmp_path / 'new' / 'result.json'
     if args[0] in ('parts', 'export', 'arithmetic', 'allocator'):
         config = tiny_run.write_config(tmp_path / 'tiny.py', tmp_path, args[1])
@@ -118,6 +119,8 @@ def test_every_sub_command_writes_its_table(capsys, tmp_path, monkeypatch, args,
     assert run(*args, *batch, '--device', 'cpu', '--repeats', 2, '--out', out) == 0
     result, printed = json.loads(out.read_text()), capsys.readouterr().out
     assert result['benchmark'] == args[0] and len(result['rows']) == rows
+    assert 'out' not in result['arguments']  # where it lies is no part of it
+    assert len(kept) == 4 * (args[0] == 'allocator')  # one side of two rounds of two rows
     assert {'commit', 'torch', 'versions', 'device_name', 'threads'} <= set(result['environment'])
     for row in result['rows']:
         assert row['name'] in printed and row['value'] != 0
