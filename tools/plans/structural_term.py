@@ -31,6 +31,7 @@ variants = {
     'default': {**_loss(), 'against': 'none'},
     'alpha_1e-2': _loss(alpha=0.01),
     'alpha_3e-2': _loss(alpha=0.03),
+    'alpha_5e-2': _loss(alpha=0.05),
     'alpha_3e-1': _loss(alpha=0.3),
     'alpha_1': _loss(alpha=1.),
     'pairs': _groups(pairs),
