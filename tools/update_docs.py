@@ -5,16 +5,27 @@ and between ``# figures:NAME`` and ``# end`` in the metafiles, is made from the 
 ``results/NAME/``; ``--check`` only says whether they are up to date.
 """
 
+from __future__ import annotations
+
 import argparse
+import hashlib
 import json
 import re
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import yaml
 from mmengine.config import Config
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+if TYPE_CHECKING:
+    from mspose_plugin.ablation.report import Report
 
 ROOT = Path(__file__).resolve().parents[1]
 TOUR = ROOT / 'docs/tour.md'
@@ -477,14 +488,40 @@ ABLATIONS = (
 """Blocks that ``mspose ablate tools/plans/NAME.py --report`` makes."""
 
 
-def ablation(name: str) -> str:
-    """The tables of a plan, from its results."""
+@cache
+def report(name: str) -> Report:
+    """What the results of a plan say."""
     from mspose_plugin.ablation.plan import read_plan
-    from mspose_plugin.ablation.report import markdown, read_report
+    from mspose_plugin.ablation.report import read_report
 
-    return markdown(
-        read_report(read_plan(str(ROOT / f'tools/plans/{name}.py')), ROOT / 'results' / name)
-    )
+    return read_report(read_plan(str(ROOT / f'tools/plans/{name}.py')), ROOT / 'results' / name)
+
+
+def ablation(name: str) -> str:
+    """The picture and the tables of a plan."""
+    from mspose_plugin.ablation.report import markdown
+
+    shown = f'![Joints found, and differences](pictures/ablation/{name}.png)'
+    return f'{shown}\n\n{markdown(report(name))}'
+
+
+def update_picture(name: str, check: bool) -> None:
+    """Draw a plan's picture, or end the process if it was drawn of other results."""
+    from mspose_plugin.ablation.report import draw
+
+    path = ROOT / f'docs/pictures/ablation/{name}.png'
+    digest = hashlib.sha256(ablation(name).encode()).hexdigest()
+    if path.exists() and Image.open(path).info.get('results') == digest:
+        return
+    if check:
+        stop(path)
+    with tempfile.TemporaryDirectory() as folder:
+        draw(report(name), f'{folder}/drawn.png')
+        few = Image.open(f'{folder}/drawn.png').convert('RGB').quantize(32)  # half the bytes
+    said = PngInfo()
+    said.add_text('results', digest)
+    path.parent.mkdir(exist_ok=True)
+    few.save(path, optimize=True, pnginfo=said)
 
 
 def fill(match: re.Match) -> str:
@@ -522,9 +559,14 @@ def notebook(text: str) -> str:
 def update(path: Path, new: str, check: bool) -> None:
     """Write a file, or end the process if it holds something else."""
     if check and (not path.exists() or path.read_text() != new):
-        sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
+        stop(path)
     if not check:
         path.write_text(new)
+
+
+def stop(path: Path) -> NoReturn:
+    """End the process."""
+    sys.exit(f'{path.relative_to(ROOT)} is out of date: run python tools/update_docs.py')
 
 
 def main() -> None:
@@ -535,6 +577,9 @@ def main() -> None:
     metafiles = sorted(ROOT.glob('configs/*/metafile.yml'))  # pages show what they say
     for path in (*metafiles, ROOT / 'README.md', *sorted(ROOT.glob('docs/**/*.md'))):
         update(path, BLOCK.sub(fill, path.read_text()), check)
+    for name in ABLATIONS:
+        if (ROOT / 'results' / name).exists():
+            update_picture(name, check)
     update(TOUR.with_suffix('.ipynb'), notebook(TOUR.read_text()), check)
 
 
