@@ -14,6 +14,7 @@ from mspose_plugin.benchmarks.timing import Comparison
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
 from mspose_plugin.utils import untrained
+from mspose_plugin.utils.memory import keep_freed_memory
 
 SIDE = 1024  # of the matrices
 
@@ -29,6 +30,7 @@ def comparisons(args: argparse.Namespace) -> list[Comparison]:
 
     The products are of the precision that the config trains in.
     """
+    keep_freed_memory()  # as the command that trains it
     cfg = load_config(args.config, args.cfg_options)
     model: Any = untrained.build(cfg).to(args.device).train()
     codec = untrained.codec(cfg)
