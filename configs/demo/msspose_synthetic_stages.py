@@ -5,7 +5,7 @@ model = dict(
     backbone=dict(context='stem'),
     head=dict(
         type='MSRHead', num_keypoints=16, levels=(4, 2, 1), channels=128, depth=3,
-        context_channels=128, loss=dict(skeleton='mpii', alpha=0.1)))
+        context_channels=128, loss=dict(skeleton='mpii', alpha=0.05)))
 
 mss_stage = dict(name='mss', epochs=2, train=['backbone'], set={'head.refine': False})
 msr_stage = dict(name='msr', epochs=2, train=['head'])

@@ -6,7 +6,7 @@ loss = dict(
     _delete_=True,
     type='StructureAwareLoss',
     skeleton='coco',
-    alpha=0.1,
+    alpha=0.05,
     # the sum over pixels is then half the mean over them, as it is without
     loss_weight=0.5 * 255**2 / (width * height))
 model = dict(head=dict(loss=loss))

@@ -22,6 +22,8 @@ HEADLINES = ('AUC', 'PCKh@0.1', 'coco/AP', 'coco/AR', 'cost/passes')
 """Metrics of the first table, where the rows have them."""
 SHARES = 'coco/'
 """Start of the metrics that are shares of 1."""
+FEWEST = 10
+"""Persons that every part of a split must have; an interval over fewer says nothing."""
 BLUE, ORANGE = '#0072B2', '#D55E00'
 """Of Okabe and Ito's palette, told apart by everybody."""
 
@@ -79,7 +81,11 @@ def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
     check(there, f'{folder}: no results of {plan.path} with persons; run mspose ablate first')
     persons = json.loads(path.read_text())
     shape = len(persons['ids']), len(persons['joints'])
-    parts = {name: mask for split in parts_of(persons).values() for name, mask in split.items()}
+    splits = parts_of(persons)
+    parts = splits.pop('all')
+    for split in splits.values():
+        if min(mask.any(axis=1).sum() for mask in split.values()) >= FEWEST:
+            parts |= split
     for name, joints in persons['groups'].items():
         parts[name] = parts['all'] & np.isin(np.arange(shape[1]), joints)
     labelled = {name: mask.sum(axis=1) for name, mask in parts.items()}
@@ -145,13 +151,14 @@ def markdown(report: Report) -> str:
     header = ['row', 'seeds', 'steps', 'minutes', 'joints found, %', '95 %', 'spread']
     text = _table([*header, *keys, *report.groups], first)
     heads = [f'{part} ({report.counts[part]})' for part in parts]
-    text += '\nShare of the joints of each part, in percent (number of joints):\n\n' + _table(
-        ['row', *heads],
-        [
-            [name.replace('_', ' '), *(_share(shares[part]) for part in parts)]
-            for name, shares in report.shares.items()
-        ],
-    )
+    if len(parts) > 1:
+        text += '\nShare of the joints of each part, in percent (number of joints):\n\n' + _table(
+            ['row', *heads],
+            [
+                [name.replace('_', ' '), *(_share(shares[part]) for part in parts)]
+                for name, shares in report.shares.items()
+            ],
+        )
     if report.differences:
         text += '\nDifferences in points, 95 % of the draws of persons and seeds:\n\n' + _table(
             ['row', 'against', 'seeds', *parts],

@@ -157,4 +157,7 @@ def submit(args: argparse.Namespace, runs: Any, jobs: list) -> None:
 
 
 def _state(runs: Any, job: Any) -> str:
-    return f'{sum(runs.done(v, job.seed) for v in job.variants)} of {len(job.variants)}'
+    try:
+        return f'{sum(runs.done(v, job.seed) for v in job.variants)} of {len(job.variants)}'
+    except InputError:
+        return 'results of another plan'

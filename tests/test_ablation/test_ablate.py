@@ -14,7 +14,7 @@ import torch
 from mmengine.config import Config
 
 import mspose_command
-from mspose_plugin.ablation import running
+from mspose_plugin.ablation import report, running
 from mspose_plugin.ablation.persons import parts_of
 from mspose_plugin.ablation.plan import Plan, Variant, _make_data, read_plan
 from mspose_plugin.evaluation.metrics import unpack_bits
@@ -143,10 +143,15 @@ def test_the_parts_of_a_split_add_up(inside):
     assert parts['crowding']['crowded'].any(axis=1).tolist() == crowded
 
 
-def test_report_and_plot(inside, capsys):
+def test_report_and_plot(inside, capsys, monkeypatch):
+    ablate('--report')
+    text = capsys.readouterr().out
+    assert text.count('\n| lower | ') == 3  # shares, against first and plain; six are not split
+    assert '| row | against | seeds | all |\n' in text
+    monkeypatch.setattr(report, 'FEWEST', 1)
     ablate('--report', '--plot', 'plot.png')
     text = capsys.readouterr().out
-    assert text.count('\n| lower | ') == 4  # shares, parts, against first and plain
+    assert text.count('\n| lower | ') == 4  # parts, too
     assert '| row | against | seeds | all | alone | crowded | visible | hidden | small |' in text
     assert (inside / 'plot.png').stat().st_size > 5000
 
@@ -202,6 +207,8 @@ def test_refusals(inside, capsys):
     text = (inside / 'plan.py').read_text()
     (inside / 'plan.py').write_text(text.replace('1e-7', '1e-6'))
     assert 'remove it to run the row again' in refused()
+    ablate('--list')
+    assert capsys.readouterr().out.count('results of another plan') == 2
     (inside / 'plan.py').write_text(text.replace('interval=1', 'interval=2'))
     assert 'remove it to run the row again' in refused()  # the config that all rows share
     (inside / 'plan.py').write_text(text.replace('val=6', 'val=7'))
@@ -287,6 +294,7 @@ def test_commands_of_the_document(inside, monkeypatch, capsys):
     lines = [line for block in blocks for line in block.splitlines()]
     assert len(lines) == 6
     monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs again'))
+    shutil.copytree('results/plan', 'mine')
     for line in lines:
         words = line.replace('tools/plans/ablation_msspose.py', 'PLAN').split()
         assert words[:3] == ['mspose', 'ablate', 'PLAN']

@@ -41,7 +41,11 @@ variants = {
     'msr': {
         **regression, **head_alone, 'start_from': 'mss', 'against': ('mss', 'mss_longer')},
     'structure_aware': {**complete, **head_alone, 'start_from': 'mss', 'against': 'msr'},
-    'joint': {**complete, 'start_from': 'structure_aware', 'against': 'structure_aware'},
+    'joint': {
+        **complete,
+        'start_from': 'structure_aware',
+        'against': ('structure_aware', 'mss_longest')
+    },
     'masking': {
         **complete,
         'start_from': 'structure_aware',

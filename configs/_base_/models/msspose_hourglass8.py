@@ -1,6 +1,6 @@
 # MSSPose: 8 stacks with multi-scale supervision (§3.1), the regression network behind them (§3.2)
-# and the structure-aware loss at every level of both (§3.3). alpha and the regression network's
-# design are ours. A config adds the decoder.
+# and the structure-aware loss at every level of both (§3.3). alpha (docs/results.md) and the
+# regression network's design are ours. A config adds the decoder.
 _base_ = './hourglass8.py'
 
 model = dict(
@@ -8,4 +8,4 @@ model = dict(
     head=dict(
         type='MSRHead',
         num_keypoints=16,
-        loss=dict(skeleton='mpii', alpha=0.1)))
+        loss=dict(skeleton='mpii', alpha=0.05)))

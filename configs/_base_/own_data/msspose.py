@@ -12,7 +12,7 @@ _base_ = [
 model = dict(
     backbone=dict(num_stacks=2),
     head=dict(
-        decoder=_base_.codec, loss=dict(_delete_=True, type='StructureAwareLoss', alpha=0.1)))
+        decoder=_base_.codec, loss=dict(_delete_=True, type='StructureAwareLoss', alpha=0.05)))
 
 train_dataloader = dict(dataset=dict(pipeline=_base_.train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=_base_.val_pipeline))
