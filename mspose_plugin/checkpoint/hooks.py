@@ -196,16 +196,23 @@ def follow_weights(optimizer: Optimizer) -> None:
     """Lay out an optimizer's state in memory as the weights that it belongs to.
 
     Fused optimizers go through both side by side and do not look. A checkpoint written where the
-    weights were laid out otherwise brings other state.
+    weights were laid out otherwise brings other state. Counts of steps go to the CPU where the
+    optimizer reads each: mmengine loads them to the GPU, which every reading would wait for.
 
     Args:
         optimizer: with its state loaded.
     """
-    for weights, state in optimizer.state.items():
-        for name, value in state.items():
-            same_shape = isinstance(value, torch.Tensor) and value.shape == weights.shape
-            if same_shape and value.stride() != weights.stride():
-                state[name] = torch.empty_like(weights, dtype=value.dtype).copy_(value)
+    for group in optimizer.param_groups:
+        on_device = group.get('fused') or group.get('capturable')
+        for weights in group['params']:
+            state = optimizer.state.get(weights, {})
+            for name, value in state.items():
+                if not isinstance(value, torch.Tensor):
+                    continue
+                if name == 'step':
+                    state[name] = value if on_device else value.cpu()
+                elif value.shape == weights.shape and value.stride() != weights.stride():
+                    state[name] = torch.empty_like(weights, dtype=value.dtype).copy_(value)
 
 
 @HOOKS.register_module()

@@ -10,6 +10,7 @@ from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import MMLogger
 from mmengine.optim import OptimWrapper
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mspose_plugin.checkpoint.hooks import AtomicCheckpointHook, follow_weights
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
@@ -158,6 +159,20 @@ def test_a_fused_optimizer_continues_where_weights_are_laid_out_otherwise(kind):
     want, _ = optimize(torch.contiguous_format, 1, plain)
     got, _ = optimize(torch.channels_last, 1, plain)
     torch.testing.assert_close(got, want)
+
+
+@pytest.mark.parametrize('fused', [False, True])
+def test_the_count_of_steps_is_where_the_optimizer_reads_it(fused):
+    """mmengine loads it to the GPU; here one without memory."""
+    with FakeTensorMode():
+        weights = torch.rand(3, device='cuda', requires_grad=True)
+        optimizer = torch.optim.Adam([weights], fused=fused)
+        step = torch.zeros((), device='cuda')
+        optimizer.state[weights] = dict(step=step, exp_avg=torch.zeros(3, device='cuda'))
+        follow_weights(optimizer)
+        state = optimizer.state[weights]
+    assert state['step'].device.type == ('cuda' if fused else 'cpu')
+    assert state['exp_avg'].device.type == 'cuda'
 
 
 def test_autocast_optim_wrapper():

@@ -89,7 +89,9 @@ class Hourglass(nn.Module):
         x = self.bottom(x)
         outs = []
         for up, skip in zip(reversed(self.ups), reversed(skips)):
-            x = self.upsample(up(x)).add_(skip)
+            y = up(x)
+            # on a GPU autocast up-samples in float32, and what follows would stay there
+            x = self.upsample(y).to(y.dtype).add_(skip)
             outs.append(x)
         return outs
 
