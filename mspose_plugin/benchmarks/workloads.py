@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from torch import nn
+from torch import Tensor, nn
 
 from mspose_plugin.export.description import describe
 from mspose_plugin.export.formats import FORMATS, ExportedFile, write
@@ -96,6 +96,8 @@ def training_step(cfg: Config, mode: str, batch: int, device: str) -> Run:
     if 'compile' in words:
         for part in untrained.parts(model).values():
             part.forward = _compiled(part.forward)
+    if hasattr(model.head, 'simcc_split_ratio'):
+        model.head.forward = _in_float32(model.head.forward)
     width, height = untrained.codec(cfg)['input_size']
     images = _laid_out(torch.randn(batch, 3, height, width, device=device), words)
     model.train_cfg = dict(model.train_cfg or {}, compute_acc=False)  # in NumPy, which has no bf16
@@ -190,6 +192,11 @@ def _laid_out(part: Any, words: Sequence[str]) -> Any:
 def _compiled(function: Any) -> Any:
     torch._dynamo.config.recompile_limit = RECOMPILED
     return torch.compile(function, fullgraph=True)
+
+
+def _in_float32(function: Callable[..., Sequence[Tensor]]) -> Callable[..., list[Tensor]]:
+    """Return a function with outputs in float32: MMPose's losses of SimCC take them to NumPy."""
+    return lambda *args: [output.float() for output in function(*args)]
 
 
 def _autocast(device: str, words: Sequence[str]) -> AbstractContextManager:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mspose_plugin.cli.configs import load_config
 from mspose_plugin.engine.optim_wrappers.autocast_optim_wrapper import fast_bfloat16
@@ -29,17 +30,23 @@ def configs(settings: Settings, deadline: float) -> Iterator[Row]:
 
 
 def _compare(name: str, settings: Settings) -> dict[str, Any]:
-    """Make a step in both precisions, from the same weights on the same batch."""
+    """Compare both precisions, from the same weights on the same batch, then make a step."""
     cfg = load_config(name)
     plain = step.of_config(cfg, _BATCH, settings.device, 'fp32', settings.seed)
     amp = amp_precision(settings.device)
     # a scaler that is new would skip steps
     scale = dict(loss_scale=1.0) if amp == 'fp16' else {}
     wrapper = step.build_wrapper(cfg, plain.model, amp, **scale)
+    # from a pixel of two images, batch statistics turn what is rounded into any gradient
+    for module in plain.model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()
     loss, gradients = _backward(plain)
     step.use_precision(amp)
     mixed = step.Step(plain.model, wrapper, plain.loss)
     amp_loss, amp_gradients = _backward(mixed)
+    mixed.model.train()
+    _backward(mixed)
     wrapper.step()
     missed = [
         name

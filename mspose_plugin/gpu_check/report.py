@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mspose_plugin.gpu_check.rows import OK, Row, Settings, row
+from mspose_plugin.gpu_check.rows import OK, SKIPPED, Row, Settings, row
 from mspose_plugin.gpu_check.throughput import Way, ways
 
 TIMES_PLAIN, IMAGES_PER_SECOND, DATA_PERCENT = 2.0, 500.0, 5.0
@@ -37,8 +37,11 @@ def _goals(parts: Mapping[str, Sequence[Row]], settings: Settings) -> Iterator[R
         best = max(best, ours)
         if ours and plain:
             yield _goal(f'times the plain hourglass, batch {batch}', ours / plain, TIMES_PLAIN)
-    gpu = next((r for r in parts.get('environment', ()) if r['what'] == 'GPU'), None)
-    if best and gpu and 'H200' in gpu['figures'].get('name', ''):
+    gpu = _gpu(parts.get('environment', ()))
+    if best and not gpu:
+        why = 'the GPU is not known: add environment to --parts'
+        yield row('images per second', SKIPPED, why)
+    elif best and 'H200' in gpu:
         yield _goal('images per second', best, IMAGES_PER_SECOND)
     waits = [
         r['figures']['data_percent']
@@ -47,6 +50,12 @@ def _goals(parts: Mapping[str, Sequence[Row]], settings: Settings) -> Iterator[R
     ]
     if waits:
         yield _goal('percent of a step for data', max(waits), DATA_PERCENT, at_most=True)
+
+
+def _gpu(environment: Sequence[Row]) -> str:
+    """Return the name of the GPU, which the row of the machine has as well."""
+    found = {r['what']: r['figures'] for r in environment}
+    return found.get('GPU', {}).get('name') or found.get('machine', {}).get('device', '')
 
 
 def _goal(what: str, value: float, target: float, at_most: bool = False) -> Row:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -121,6 +125,15 @@ def of_plain_hourglass(cfg: Config, batch: int, device: str, precision: str, see
         return torch.stack([(h.float() - target).square().mean() for h in model(images)]).sum()
 
     return Step(model, build_wrapper(cfg, model, precision), loss)
+
+
+def without_compiler() -> str:
+    """Return what ``torch.compile`` lacks to build its code for a GPU here, if anything."""
+    compilers = [os.environ['CC']] if 'CC' in os.environ else ['gcc', 'clang']
+    if not any(map(shutil.which, compilers)):
+        return f'torch.compile finds no C compiler ({", ".join(compilers)}): install one or set CC'
+    header = Path(sysconfig.get_path('include', 'posix_prefix'), 'Python.h')
+    return '' if header.is_file() else f'torch.compile finds no {header}: install python3-dev'
 
 
 def compile_stacks(model: nn.Module) -> None:

@@ -80,14 +80,21 @@ def ways(settings: Settings) -> list[Way]:
 def throughput(settings: Settings, deadline: float) -> Iterator[Row]:
     """Yield a row for every way."""
     torch.backends.cudnn.benchmark = True
-    all_ways = ways(settings)
-    possible = [w for w in all_ways if settings.gpu or w.precision not in ('tf32', 'fp16')]
+    reasons = {way: _obstacle(way, settings) for way in ways(settings)}
+    possible = [way for way, why in reasons.items() if not why]
     yield from measured(
         ((str(way), partial(_measure, way, settings)) for way in possible), deadline
     )
-    for way in all_ways:
-        if way not in possible:
-            yield row(str(way), SKIPPED, 'needs a GPU')
+    for way, why in reasons.items():
+        if why:
+            yield row(str(way), SKIPPED, why)
+
+
+def _obstacle(way: Way, settings: Settings) -> str:
+    """Say why a way is not possible on this machine, if it is not."""
+    if settings.gpu:
+        return step.without_compiler() if way.compiled else ''
+    return 'needs a GPU' if way.precision in ('tf32', 'fp16') else ''
 
 
 def _measure(way: Way, settings: Settings) -> dict[str, Any]:

@@ -53,11 +53,24 @@ def _make_data(settings: Settings) -> dict[str, Any]:
 def training(settings: Settings, deadline: float) -> Iterator[Row]:
     """Yield a row for every recipe; they share the time."""
     plan = read_plan(settings.plan)
+    if settings.gpu:
+        yield from measured([('warm-up', partial(_warm_up, plan, settings))], deadline)
     seconds = (1 - REST) * (deadline - time.monotonic()) / len(settings.recipes)
     yield from measured(
         ((name, partial(_train, plan, name, seconds, settings)) for name in settings.recipes),
         deadline,
     )
+
+
+def _warm_up(plan: Plan, settings: Settings) -> dict[str, int]:
+    """Do two steps, so that no recipe's time pays what a GPU costs once: kernels, their choice."""
+    cfg = _config(plan, settings.recipes[0], 60.0, settings)
+    cfg.work_dir = f'{settings.folder}/runs/warm_up'
+    cfg.train_cfg.max_iters = 2
+    cfg.train_dataloader.update(num_workers=0, persistent_workers=False)
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    return dict(steps=runner.iter)
 
 
 def _train(plan: Plan, name: str, seconds: float, settings: Settings) -> dict[str, Any]:

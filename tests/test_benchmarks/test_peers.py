@@ -146,14 +146,15 @@ def test_resume_measures_what_is_missing(result, tiny, monkeypatch):
     assert asked[1:] == [('fp32', tiny[1:])]
 
 
+@pytest.mark.parametrize('mode', ['fp32', 'bf16'])
 @pytest.mark.parametrize('kind', ['forward', 'training'])
-def test_mmposes_simcc_runs_at_another_size(tmp_path, kind):
+def test_mmposes_simcc_runs_at_another_size(tmp_path, kind, mode):
     """Synchronised batch norm without processes, keypoint labels of x and y, a resized feature."""
     config = tiny_run.write_config(tmp_path / 'a.py', tmp_path, SIMCC)
     cfg = peers.Network(str(config)).load(96)
     assert cfg.model.head.in_featuremap_size == (3, 3)
     assert cfg.train_dataloader.dataset.pipeline[-2].encoder.input_size == (96, 96)
-    peers.WORKLOADS[kind](cfg, 'fp32', 2, 'cpu')()
+    peers.WORKLOADS[kind](cfg, mode, 2, 'cpu')()
 
 
 @pytest.mark.parametrize('name', NETWORKS)

@@ -9,6 +9,8 @@ import torch
 from gpu_settings import settings
 
 from mspose_plugin.ablation.running import machine
+from mspose_plugin.cli import check_env
+from mspose_plugin.gpu_check.environment import environment
 from mspose_plugin.gpu_check.report import cells, goals
 from mspose_plugin.gpu_check.rows import measured, row
 from mspose_plugin.gpu_check.throughput import Way, ways
@@ -53,6 +55,27 @@ def test_every_way_has_its_own_name_and_every_batch_its_rival():
     assert {w.batch for w in found if w.plain and w.precision == 'fp32'} == {8, 2}
 
 
+def test_the_machine_is_looked_at_however_late(monkeypatch):
+    """On a GPU the process alone takes longer to start than this part's share of 8 minutes."""
+    report = dict(problems=[], packages={})
+    monkeypatch.setattr(check_env, 'collect', lambda: report)
+    found = list(environment(settings(), time.monotonic() - 100))
+    assert [r['what'] for r in found] == ['machine', 'mspose check-env']
+    assert {r['state'] for r in found} == {'ok'}
+
+
+def test_a_checkout_needs_no_installation_of_its_own(monkeypatch):
+    missing = (f'{check_env.PROJECT} is not installed', 'make setup')
+    report = dict(problems=[missing])
+    monkeypatch.setattr(check_env, 'collect', lambda: report)
+    (_, row) = environment(settings(), 0)
+    assert (row['state'], row['figures']['problems']) == ('ok', 0)
+    report['problems'].append(('xtcocotools is missing', 'pip install xtcocotools'))
+    (_, row) = environment(settings(), 0)
+    assert (row['state'], row['figures']['problems']) == ('failed', 1)
+    assert row['why'] == 'xtcocotools is missing: pip install xtcocotools'
+
+
 def speed(way, value):
     return row(str(way), images_per_second=value)
 
@@ -79,6 +102,22 @@ def test_goals(ours, name, expected):
     found = goals(parts, settings('cuda'))
     assert [(r['figures']['value'], r['state']) for r in found] == expected
     assert goals(parts, settings('cpu')) == [] and goals({}, settings('cuda')) == []
+
+
+@pytest.mark.parametrize(
+    'environment, expected',
+    [
+        ([row('GPU', 'failed', 'no'), row('machine', device='NVIDIA H200')], 'held'),
+        ([row('GPU', 'skipped', 'no time left'), row('machine', 'failed', 'no')], 'skipped'),
+        ([], 'skipped'),
+    ],
+)
+def test_a_goal_does_not_vanish_with_the_name_of_the_gpu(environment, expected):
+    throughput = [speed(Way(8, 'bf16', channels_last=True), 600.0)]
+    parts = dict(environment=environment, throughput=throughput)
+    (found,) = goals(parts, settings('cuda'))
+    assert (found['what'], found['state']) == ('images per second', expected)
+    assert bool(found['why']) == (expected == 'skipped')
 
 
 def test_the_machine_is_known_with_another_opencv_and_without_a_commit(monkeypatch):
