@@ -249,7 +249,7 @@ def distributed(**measured: dict) -> str:
         known = any(key in run for run in found['trainings'])
         rows = [
             [
-                'fixed norms, no augmentation' if run['fixed'] else 'as the config says',
+                'fixed norms, no augmentation' if run['fixed'] else 'batch norms, augmentation',
                 *(str(run[name]) for name in ('processes', 'threads', 'seed')),
                 ' '.join(f'{v["val/loss"]:.4f}' for v in run['validations']),
                 f'{run["validations"][-1]["PCKh"]:.2f}',
@@ -267,8 +267,10 @@ def distributed(**measured: dict) -> str:
                 f'{first["persons"]} persons, {same} metrics, keypoints up to '
                 f'{test["pixels_apart"]:.2g} px apart.\n'
             )
+        options = ' '.join(f'{key}={value}' for key, value in found['cfg_options'].items())
         parts.append(
-            f'\n`{found["config"]}`, total batch {found["batch_size"]}, commit {found["commit"]}, '
+            f'\n`{found["config"]}` with `{options}`, total batch {found["batch_size"]}, '
+            f'{found["epochs"]} epochs, commit {found["commit"]}, '
             f'torch {found["torch"]}, {found["cpus"]} {found["device"]} cores with a load of '
             f'{found["load"]:.1f}.\n'
         )
