@@ -8,8 +8,8 @@ hardly the figure.
 
 The floor is the time that a network's multiply-adds would take at the rate of that convolution.
 
-Peak memory is what a process that does nothing else needs beyond what it needed before the network
-was built: on a CPU its resident memory, on a GPU what PyTorch allocates.
+Peak memory is what is needed beyond what was before the network was built: on a CPU the resident
+memory of a process that does nothing else, on a GPU what PyTorch allocates.
 """
 
 from __future__ import annotations
@@ -131,7 +131,9 @@ class Group:
 
 @cache
 def facts(group: Group, network: Network) -> dict[str, float]:
-    """Return parameters, multiply-adds per image and peak memory, found by a process of its own.
+    """Return parameters, multiply-adds per image and peak memory.
+
+    On a CPU a process of its own finds them; a GPU's memory PyTorch counts itself.
 
     Args:
         group: in a mode that PyTorch runs operation by operation.
@@ -144,8 +146,10 @@ def facts(group: Group, network: Network) -> dict[str, float]:
         InputError: the network cannot be run so.
         BrokenProcessPool: the process was killed, as it is where memory ends.
     """
-    how = context([__name__], gpu=torch.device(group.device).type == 'cuda')
-    with ProcessPoolExecutor(1, how) as pool:
+    if torch.device(group.device).type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(group.device)
+        return _facts(group, network, torch.get_num_threads())
+    with ProcessPoolExecutor(1, context([__name__], gpu=False)) as pool:
         return pool.submit(_facts, group, network, torch.get_num_threads()).result()
 
 

@@ -1,7 +1,6 @@
 """The peers: what is found of tiny networks, what resumes, and that the list can be read."""
 
 import json
-from concurrent.futures import Future, ProcessPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
 from tools import benchmark, update_docs
 
-in_a_process = peers.facts
+facts = peers.facts
 WIDE = "model['backbone'].update(channels=32)"
 SIMCC = """
 model.update(
@@ -91,28 +90,23 @@ def test_what_is_found_of_two_networks(result, tiny, capsys):
 
 def test_memory_is_that_of_another_process(tiny):
     group = peers.Group('forward', 'fp32', 256, 64, 'cpu')
-    found = in_a_process(group, peers.Network(tiny[0]))
+    found = facts(group, peers.Network(tiny[0]))
     images = 256 * 3 * 64**2 * 4 / 1e6
     assert images < found['peak_mb'] < 50 * images
 
 
-@pytest.mark.parametrize('device, expected', [('cuda', 'spawn'), ('cpu', 'forkserver')])
-def test_processes_for_a_gpu_are_not_forked(monkeypatch, device, expected):
-    """From one that has imported mmengine, which looks for GPUs, CUDA refuses to be forked."""
-    found = []
-
-    class Pool(ProcessPoolExecutor):
-        def __init__(self, workers, context):
-            found.append(context.get_start_method())
-            super().__init__(workers, context)
-
-        def submit(self, *_):
-            return Future()
-
-    monkeypatch.setattr(peers, 'ProcessPoolExecutor', Pool)
-    monkeypatch.setattr(Future, 'result', lambda _: {})
-    in_a_process(peers.Group('forward', 'fp32', 1, 64, device), peers.Network(f'of {device}'))
-    assert found == [expected]
+def test_memory_of_a_gpu_needs_no_other_process(monkeypatch):
+    """It counts from what is there, and starting a process takes as long as many networks."""
+    there, most = 5e6, [9e6]
+    monkeypatch.setattr(torch.cuda, 'reset_peak_memory_stats', lambda _: most.append(there))
+    monkeypatch.setattr(torch.cuda, 'max_memory_allocated', lambda _: most[-1])
+    monkeypatch.setattr(peers.Network, 'load', lambda *_: None)
+    monkeypatch.setattr(untrained, 'build', lambda _: nn.Conv2d(1, 10, 1))
+    monkeypatch.setattr(untrained, 'counted', lambda run: (run(), 4.0))
+    monkeypatch.setattr(peers.Group, 'make', lambda *_: lambda: most.append(there + 7e6))
+    monkeypatch.delattr(peers, 'ProcessPoolExecutor')
+    found = facts(peers.Group('forward', 'fp32', 2, 64, 'cuda'), peers.Network('tiny'))
+    assert found == dict(params=2e-5, gmacs=2.0, peak_mb=7.0)
 
 
 def test_what_a_network_cannot_do_is_a_dash(result, tiny, capsys):
