@@ -24,6 +24,8 @@ from mmengine.config import Config
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from mspose_plugin.cli.output import as_markdown
+
 if TYPE_CHECKING:
     from mspose_plugin.ablation.report import Report
 
@@ -33,12 +35,6 @@ BLOCK = re.compile(
     r'((?:<!--| *#) figures:(\w+)(?: -->)?\n).*?((?:<!-- end -->| *# end))', re.DOTALL
 )
 JOINTS = ('Head', 'Shoulder', 'Elbow', 'Wrist', 'Hip', 'Knee', 'Ankle')
-
-
-def table(header: list[str], rows: list[list[str]]) -> str:
-    """Return a Markdown table."""
-    lines = [header, ['---'] * len(header), *rows]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def _data(synthetic: dict) -> str:
@@ -51,7 +47,7 @@ def _data(synthetic: dict) -> str:
 def demo(metrics: dict, synthetic: dict) -> str:
     """What ``make demo`` leaves: ``metrics.json``, and ``synthetic.json`` of its data."""
     columns = [*JOINTS, 'PCKh', 'PCKh@0.1', 'AUC']
-    return table(columns, [[f'{metrics[c]:.1f}' for c in columns]]) + '\n' + _data(synthetic)
+    return as_markdown(columns, [[f'{metrics[c]:.1f}' for c in columns]]) + '\n' + _data(synthetic)
 
 
 def complexity(**tables: list[dict]) -> str:
@@ -83,7 +79,7 @@ def complexity(**tables: list[dict]) -> str:
                 str(paper.get(row['config'], '-')),
             ]
         )
-    return table(
+    return as_markdown(
         [
             'config',
             'parameters, M',
@@ -160,7 +156,7 @@ def training_cost(**tables: list[dict]) -> str:
         )
     columns = ['config', 'epochs', 'persons', 'million images', 'exaFLOP']
     step = 6 * gmacs['configs/ablation/hourglass8_mpii_mss.py']['total']
-    return table([*columns, f'hours at {_RATE / 1e12:.0f} TFLOP/s'], lines) + (
+    return as_markdown([*columns, f'hours at {_RATE / 1e12:.0f} TFLOP/s'], lines) + (
         f'\nA training step of `hourglass8_mpii_mss` takes {step:.0f} GFLOP an image.\n'
     )
 
@@ -177,7 +173,7 @@ def mlpe_small(**runs: dict) -> str:
         ]
         for name, of in variants.items()
     ]
-    return table(['variant', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
+    return as_markdown(['variant', *(f'seed {seed}' for seed in seeds), 'mean'], rows)
 
 
 _PHOTOGRAPHS = {
@@ -197,7 +193,7 @@ def photographs(measured: dict, metrics: dict, synthetic: dict) -> str:
         rows.append([people, what, share, f'{found["percent"]:.0f} % ({low:.0f} to {high:.0f})'])
     unseen = f'{synthetic["val"]} drawn people, unseen'
     rows.append([unseen, _PHOTOGRAPHS['mpii'][1], '', f'{metrics["PCKh"]:.0f} %'])
-    return table(['people', 'counted', 'joints', 'share (95 % over people)'], rows)
+    return as_markdown(['people', 'counted', 'joints', 'share (95 % over people)'], rows)
 
 
 def photographs_metafile(measured: dict, **others: dict) -> str:
@@ -258,7 +254,7 @@ def distributed(**measured: dict) -> str:
             ]
             for run in found['trainings']
         ]
-        parts.append(table([*columns, *(['distance'] if known else []), 'images/s'], rows))
+        parts.append(as_markdown([*columns, *(['distance'] if known else []), 'images/s'], rows))
         first, *others = found['tests']
         for test in others:
             same = 'the same' if test['metrics'] == first['metrics'] else 'other'
@@ -303,7 +299,7 @@ def recipes(**runs: dict) -> str:
         )
     first = next(iter(runs.values()))
     return (
-        table(['optimizer', 'rate', 'norm cut at', 'PCKh, a seed each', 'mean', 'AUC'], rows)
+        as_markdown(['optimizer', 'rate', 'norm cut at', 'PCKh, a seed each', 'mean', 'AUC'], rows)
         + f'\nCommit {first["commit"]}, torch {first["torch"]}, {first["device"]}.\n'
     )
 
@@ -342,7 +338,7 @@ def benchmark(**runs: dict) -> str:
                 ]
             )
     columns = ['benchmark', 'what', 'median', 'quartiles', 'target, at most', 'reached', 'threads']
-    return table(columns, rows)
+    return as_markdown(columns, rows)
 
 
 _MMPOSE = 'https://github.com/open-mmlab/mmpose/blob/main/configs/'
@@ -388,7 +384,7 @@ def _peers_table(groups: list[dict]) -> str:
             ]
         )
     columns = ('network', 'input', 'parameters, M', 'GMACs', 'MB', 'ms')
-    return table([*columns, *(f'`{mode}`' for mode in modes)], lines)
+    return as_markdown([*columns, *(f'`{mode}`' for mode in modes)], lines)
 
 
 def _peers_cell(row: dict) -> str:
@@ -434,10 +430,13 @@ def zoo(**reports: dict) -> str:
             f'{counts["runs"]} of {counts.total()} configs run, '
             f'{counts.total() - counts["fails"]} build, on {report["device"]} with '
             f'{_versions(report)}.\n\n',
-            table(['configs', 'all', 'build', 'run'], rows),
+            as_markdown(['configs', 'all', 'build', 'run'], rows),
         ]
         if reasons:
-            parts += ['\n', table(['why not', 'configs'], [[w, str(n)] for w, n in reasons])]
+            parts += [
+                '\n',
+                as_markdown(['why not', 'configs'], [[w, str(n)] for w, n in reasons]),
+            ]
     return ''.join(parts)
 
 
@@ -464,7 +463,7 @@ def models() -> str:
                     weights,
                 ]
             )
-    return table(['name', 'trained on', 'figures', 'weights'], parts)
+    return as_markdown(['name', 'trained on', 'figures', 'weights'], parts)
 
 
 MADE = (
@@ -531,7 +530,7 @@ def fill(match: re.Match) -> str:
     folder = FOLDERS.get(match[2], match[2])
     if folder is None:
         return match[1] + RENDER[match[2]]() + match[3]
-    files = (ROOT / 'results' / folder).glob('*.json')
+    files = sorted((ROOT / 'results' / folder).glob('*.json'))
     results = {path.stem: json.loads(path.read_text()) for path in files}
     if not results:
         sys.exit(f'results/{folder}: no result files for the block {match[2]}')

@@ -1,13 +1,15 @@
-"""Shares of joints found, with bootstrap intervals over persons and seeds.
+"""Shares of joints found, with bootstrap intervals over images and seeds.
 
-A draw takes as many persons as there are, with replacement, and as many seeds, likewise; the
-persons of a draw are the same for all seeds and rows. The statistic is the share of joints found,
-averaged over the seeds. Of few seeds the interval is too short, as of any small sample; of one it
-says nothing of other seeds at all.
+A draw takes as many images as there are, with replacement, each with its persons, since those of
+one image are not independent; and as many seeds, likewise. The images of a draw are the same for
+all seeds and rows. The statistic is the share of joints found, averaged over the seeds. Of few
+seeds the interval is too short, as of any small sample; of one it says nothing of other seeds at
+all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,24 +38,22 @@ class Estimate:
 
 
 class Bootstrap:
-    """The draws of persons, the same for every estimate.
+    """The draws of images, the same for every estimate.
 
     Args:
-        persons: their number.
+        images: the image of each person, by its number from 0, ``[N]``.
         draws: how many. Defaults to 2000.
         seed: of the draws. Defaults to 0.
     """
 
-    def __init__(self, persons: int, draws: int = 2000, seed: int = 0) -> None:
+    def __init__(self, images: Sequence[int], draws: int = 2000, seed: int = 0) -> None:
         self._rng_seed, self._draws = seed, draws
-        rng = np.random.default_rng(seed)
+        rng, count = np.random.default_rng(seed), max(images) + 1
+        drawn = [
+            np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(draws)
+        ]
         # [D, N], how often each person is drawn
-        self.weights = np.stack(
-            [
-                np.bincount(rng.integers(persons, size=persons), minlength=persons)
-                for _ in range(draws)
-            ]
-        ).astype(np.float32)
+        self.weights = np.stack(drawn).astype(np.float32)[:, images]
 
     def seed_weights(self, seeds: int) -> np.ndarray:
         """Return how often each seed is drawn, ``[D, S]``; always the same."""

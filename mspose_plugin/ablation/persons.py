@@ -1,4 +1,4 @@
-"""What sets the persons of a test set apart: crowding, hidden joints, size."""
+"""What sets the persons of a test set apart: image, crowding, hidden joints, size."""
 
 from __future__ import annotations
 
@@ -25,8 +25,9 @@ def describe(persons_file: str, cfg: Config) -> dict[str, Any]:
         cfg: config of the test, whose data set is MPII's or COCO's.
 
     Returns:
-        Its content with ``hidden`` (bits, joints that are covered), ``crowding`` and ``size``
-        (pixels, of the box), as far as the annotations have them.
+        Its content with ``images`` (a number for each image), ``hidden`` (bits, joints that are
+        covered), ``crowding`` and ``size`` (pixels, of the box), as far as the annotations have
+        them.
     """
     content = read_json(persons_file, 'persons_file', 'run the test again')
     dataset = cfg.test_dataloader.dataset
@@ -36,6 +37,8 @@ def describe(persons_file: str, cfg: Config) -> dict[str, Any]:
     annotations: Any = read_json(path, 'annotation file', 'check ann_file')
     known = _coco(annotations) if isinstance(annotations, dict) else _mpii(annotations)
     found = [known[i] for i in content['ids']]
+    numbers: dict[Any, int] = {}
+    content['images'] = [numbers.setdefault(p['image'], len(numbers)) for p in found]
     for key in ('crowding', 'size'):
         if all(key in person for person in found):
             content[key] = [round(float(person[key]), 3) for person in found]
@@ -62,6 +65,7 @@ def _coco(annotations: dict) -> dict[int, dict]:
             others = others[others[:, 2] > 0, :2]
             covered = ((others >= (x, y)) & (others <= (x + w, y + h))).all(axis=1).sum()
             known[person['id']] = dict(
+                image=person['image_id'],
                 hidden=own[:, 2] == 1,
                 crowding=covered / max(int((own[:, 2] > 0).sum()), 1),
                 size=float(np.sqrt(w * h)),

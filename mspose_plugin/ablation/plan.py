@@ -13,8 +13,11 @@ several those are made that the configs of the chosen rows name as ``data_root``
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 import json
 import os
+import pprint
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -23,12 +26,19 @@ from typing import Any
 
 from filelock import FileLock
 from mmengine.config import Config
+from mmengine.runner import Runner
 
 from mspose_plugin.cli.configs import merge_options, read_config, require
 from mspose_plugin.utils.checks import check, check_value, refused
 
 SHARING = ('start_from', 'weights_of')
 SEEDS = (0, 1, 2)
+READ = {
+    *inspect.signature(Runner.__init__).parameters,
+    *('custom_imports', 'compile', 'sync_bn', 'model_wrapper_cfg', 'find_unused_parameters'),
+    *('activation_checkpointing', 'efficient_conv_bn_eval'),
+}
+"""Entries of a config that a run reads; others are what config files compute with."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +126,12 @@ class Plan:
         cfg.test_cfg = cfg.get('test_cfg') or {}
         return cfg
 
+    def digest(self, variant: Variant, seed: int) -> str:
+        """Return a short word, another one for another config of a row or of those it needs."""
+        line = [self.variants[name] for name in reversed(self._line(variant.name))]
+        text = pprint.pformat([read_entries(self.config(v, seed)) for v in line], sort_dicts=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
     def make_data(self, jobs: Iterable[Job], workers: int = 1) -> None:
         """Render the synthetic people that jobs need and that are not there; others wait.
 
@@ -140,6 +156,12 @@ class Plan:
             line.append(parent)
             check(len(line) <= len(self.variants), f'plan {self.path}: {name} needs itself')
         return line
+
+
+def read_entries(cfg: Config) -> dict[str, Any]:
+    """Return the entries of a config that a run reads, sorted by name."""
+    content = cfg._cfg_dict.to_dict()
+    return {key: content[key] for key in sorted(READ & content.keys())}
 
 
 def _make_data(data: dict[str, Any], plan: str, workers: int) -> None:

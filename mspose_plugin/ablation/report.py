@@ -14,6 +14,7 @@ import numpy as np
 from mspose_plugin.ablation.bootstrap import Bootstrap, Estimate
 from mspose_plugin.ablation.persons import parts_of
 from mspose_plugin.ablation.plan import Plan
+from mspose_plugin.cli.output import as_markdown
 from mspose_plugin.evaluation.metrics import unpack_bits
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.files import write_file
@@ -48,6 +49,7 @@ class Report:
         counts: part -> number of joints.
         groups: names of the groups of joints.
         persons: their number.
+        images: that of their images.
     """
 
     rows: dict[str, list[dict[str, Any]]]
@@ -56,6 +58,7 @@ class Report:
     counts: dict[str, int]
     groups: list[str]
     persons: int
+    images: int
 
 
 def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
@@ -76,9 +79,11 @@ def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
         found = sorted((r for r in found if r['variant'] == name), key=lambda r: r['seed'])
         if found:
             rows[name] = found
+    check(rows, f'{folder}: no results of {plan.path}; run mspose ablate first')
     path = Path(folder, 'persons.json')
     there = path.is_file() and any('hits' in r for found in rows.values() for r in found)
-    check(there, f'{folder}: no results of {plan.path} with persons; run mspose ablate first')
+    counts = 'PCKhAUC or BoxPCK among its evaluators'
+    check(there, f'{folder}: its results say nothing of persons; a plan needs {counts} for it')
     persons = json.loads(path.read_text())
     shape = len(persons['ids']), len(persons['joints'])
     splits = parts_of(persons)
@@ -89,7 +94,8 @@ def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
     for name, joints in persons['groups'].items():
         parts[name] = parts['all'] & np.isin(np.arange(shape[1]), joints)
     labelled = {name: mask.sum(axis=1) for name, mask in parts.items()}
-    bootstrap = Bootstrap(shape[0], draws)
+    images = persons.get('images', range(shape[0]))  # of no annotations that we read
+    bootstrap = Bootstrap(images, draws)
     hits: dict[str, dict[int, dict[str, np.ndarray]]] = {}
     for name, found in rows.items():
         for result in (r for r in found if 'hits' in r):
@@ -116,8 +122,9 @@ def read_report(plan: Plan, folder: str | Path, draws: int = 2000) -> Report:
                     for part in parts
                 }
                 differences.append(Difference(name, other, estimates))
-    counts = {part: int(number.sum()) for part, number in labelled.items()}
-    return Report(rows, shares, differences, counts, list(persons['groups']), shape[0])
+    joints = {part: int(number.sum()) for part, number in labelled.items()}
+    groups = list(persons['groups'])
+    return Report(rows, shares, differences, joints, groups, shape[0], len(set(images)))
 
 
 def markdown(report: Report) -> str:
@@ -131,11 +138,13 @@ def markdown(report: Report) -> str:
         lost = len(found) - len(results)
         seeds = f'{len(results)}, {lost} diverged' if lost else str(len(results))
         steps = results[0].get('steps')
-        seconds = np.mean([r['seconds'] for r in results]) / 60
+        seconds = [r['seconds'] for r in results if r['seconds'] is not None]
+        minutes = f'{np.mean(seconds) / 60:.1f}' if seconds else '-'  # all were resumed
         shares = report.shares.get(name)
-        lead = [name.replace('_', ' '), seeds, str(steps or '-'), f'{seconds:.1f}']
+        lead = [name.replace('_', ' '), seeds, str(steps or '-'), minutes]
         if shares is None:
-            first.append([*lead, 'diverged', *[''] * (2 + len(keys) + len(report.groups))])
+            what = 'diverged' if lost else '-'
+            first.append([*lead, what, *[''] * (2 + len(keys) + len(report.groups))])
             continue
         total = shares['all']
         first.append(
@@ -149,10 +158,11 @@ def markdown(report: Report) -> str:
             ]
         )
     header = ['row', 'seeds', 'steps', 'minutes', 'joints found, %', '95 %', 'spread']
-    text = _table([*header, *keys, *report.groups], first)
+    text = as_markdown([*header, *keys, *report.groups], first)
     heads = [f'{part} ({report.counts[part]})' for part in parts]
     if len(parts) > 1:
-        text += '\nShare of the joints of each part, in percent (number of joints):\n\n' + _table(
+        text += '\nShare of the joints of each part, in percent (number of joints):\n\n'
+        text += as_markdown(
             ['row', *heads],
             [
                 [name.replace('_', ' '), *(_share(shares[part]) for part in parts)]
@@ -160,7 +170,8 @@ def markdown(report: Report) -> str:
             ],
         )
     if report.differences:
-        text += '\nDifferences in points, 95 % of the draws of persons and seeds:\n\n' + _table(
+        text += '\nDifferences in points, 95 % of the draws of images and seeds:\n\n'
+        text += as_markdown(
             ['row', 'against', 'seeds', *parts],
             [
                 [
@@ -172,11 +183,14 @@ def markdown(report: Report) -> str:
                 for d in report.differences
             ],
         )
-    one = next(iter(report.rows.values()))[0]
-    commits = sorted({r['commit'] for found in report.rows.values() for r in found})
+    results = [r for found in report.rows.values() for r in found]
+    commits, torches, devices, dates = (
+        ', '.join(sorted({r[key] for r in results}))
+        for key in ('commit', 'torch', 'device', 'date')
+    )
     return (
-        f'{text}\n{report.persons} unseen persons; commit {", ".join(commits)}, '
-        f'torch {one["torch"]}, {one["device"]}, {one["date"]}.\n'
+        f'{text}\n{report.persons} unseen persons on {report.images} images; commit {commits}, '
+        f'torch {torches}, {devices}, {dates}.\n'
     )
 
 
@@ -231,8 +245,3 @@ def _signed(one: Estimate) -> str:
     if np.isnan(one.value):
         return '-'
     return f'{one.value:+.1f} ({one.low:+.1f} to {one.high:+.1f})'
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ['---'] * len(header), *rows]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)

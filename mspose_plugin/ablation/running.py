@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -19,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock
 from mmengine.config import Config
 
 from mspose_plugin.ablation.persons import describe
-from mspose_plugin.ablation.plan import Job, Plan, Variant
+from mspose_plugin.ablation.plan import Job, Plan, Variant, read_entries
 from mspose_plugin.checkpoint.loading import load_checkpoint_file
 from mspose_plugin.checkpoint.saving import find_latest_checkpoint
 from mspose_plugin.cli.check_env import PROJECT, installed
@@ -34,6 +34,10 @@ from mspose_plugin.utils.processes import context, settle
 PACKAGES = ('mmpose', 'mmengine', 'numpy', 'opencv-python')
 PRELOAD = ('mspose_plugin.cli.train', 'mspose_plugin.cli.test', 'mmpose.models', 'mmpose.datasets')
 PERSONS = 'persons.json'
+ROOT = Path(__file__).resolve().parents[2]
+STARTED_FROM = 'started_from'
+"""Entry of a run's config: digest of the row whose weights it started from, which have the same
+name whatever they were trained with."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Runs:
         same = found.get('cfg_options') in (said, {**said, 'randomness.seed': seed})
         same &= all(found.get(key) == getattr(variant, key) for key in ('start_from', 'weights_of'))
         if 'config' in found:  # older results say less
-            same &= found['config'] == digest(self.plan.config(variant, seed))
+            same &= found['config'] == self.plan.digest(variant, seed)
         remedy = 'remove it to run the row again'
         check(
             same, f'{path}: of another variant {variant.name} than {self.plan.path} has; {remedy}'
@@ -106,8 +110,10 @@ class Runs:
         cfg = self.plan.config(variant, seed)
         if variant.start_from:
             cfg.load_from = self._weights(variant.start_from, seed)
+            cfg[STARTED_FROM] = self.plan.digest(self.plan.variants[variant.start_from], seed)
         config = self.work_dir / f'{name}.py'
-        if config.exists() and find_latest_checkpoint(folder):
+        resumed = find_latest_checkpoint(folder) is not None
+        if config.exists() and resumed:
             same = training(Config.fromfile(config)) == training(cfg)
             other = f'holds weights of another config than {self.plan.path} now gives'
             check(same, f'{folder}: {other}; remove it to train the row again')
@@ -116,7 +122,8 @@ class Runs:
             error = self._train(cfg, config, folder)
             losses = logged_losses(folder)
             if 'not finite' in error:
-                return self._write(variant, seed, start, diverged=error, losses=losses, metrics={})
+                found = dict(diverged=error, losses=losses, metrics={})
+                return self._write(variant, seed, None if resumed else start, **found)
         weights = self._weights(variant.weights_of or variant.name, seed)
         with tempfile.TemporaryDirectory(dir=self.work_dir) as temporary:
             persons, metrics = (f'{temporary}/{n}.json' for n in ('persons', 'metrics'))
@@ -125,11 +132,12 @@ class Runs:
             words = [str(config), weights, '--work-dir', f'{temporary}/run', '--out', metrics]
             error = start_command('test', words, folder / 'ablate.log', self.threads)
             check(not error, f'{name}: the test failed ({error}); see {folder}/ablate.log')
-            found: dict[str, Any] = dict(metrics=json.loads(Path(metrics).read_text()))
+            found = dict(metrics=json.loads(Path(metrics).read_text()))
             if per_person:
                 found['hits'] = self._note(describe(persons, cfg))
         steps = 0 if variant.weights_of else load_checkpoint_file(weights)['meta']['iter']
-        return self._write(variant, seed, start, losses=losses, steps=steps, **found)
+        found.update(losses=losses, steps=steps)
+        return self._write(variant, seed, None if resumed else start, **found)
 
     def _weights(self, name: str, seed: int) -> str:
         path = find_latest_checkpoint(self.work_dir / f'{name}_{seed}')
@@ -154,18 +162,20 @@ class Runs:
     def _note(self, persons: dict[str, Any]) -> str:
         """Write the persons once for all rows; return the hits, which are a row's own."""
         hits, path = persons.pop('hits'), self.out / PERSONS
-        if not path.exists():
-            write_json(path, persons)
+        with FileLock(self.work_dir / f'.{PERSONS}.lock'):
+            if not path.exists():
+                write_json(path, persons)
         same = json.loads(path.read_text()) == persons
         check(same, f'{path}: other persons than those of this row; name another --out')
         return hits
 
-    def _write(self, variant: Variant, seed: int, start: float, **found: Any) -> str:
+    def _write(self, variant: Variant, seed: int, start: float | None, **found: Any) -> str:
+        """Write a row's result; of a resumed one, without start, the seconds are not known."""
         shared = dict(start_from=variant.start_from, weights_of=variant.weights_of)
-        seconds = round(time.monotonic() - start, 1)
+        seconds = None if start is None else round(time.monotonic() - start, 1)
         record = dict(
             variant=variant.name, seed=seed, plan=self.plan.path, cfg_options=variant.options,
-            config=digest(self.plan.config(variant, seed)), **shared, **found, seconds=seconds,
+            config=self.plan.digest(variant, seed), **shared, **found, seconds=seconds,
             **machine(),
         )  # fmt: skip
         write_json(self.result(variant, seed), record)
@@ -192,25 +202,17 @@ def note_persons(cfg: Config, path: str) -> bool:
 
 
 def training(cfg: Config) -> dict[str, Any]:
-    """Return the entries of a config that say how it trains, not how it is tested."""
-    content = cfg._cfg_dict.to_dict()
+    """Return what of a config says how it trains, not how it is tested."""
+    content = dict(read_entries(cfg), started_from=cfg.get(STARTED_FROM))
     return {k: v for k, v in content.items() if not k.startswith(('val_', 'test_'))}
 
 
 def write_config(path: Path, cfg: Config) -> Path:
     """Write a config whole, without the time that mmengine takes for its layout."""
-    write_file(path, _text(cfg).encode())
+    entries = cfg._cfg_dict.to_dict().items()
+    text = ''.join(f'{key} = {pprint.pformat(v, sort_dicts=False)}\n' for key, v in entries)
+    write_file(path, text.encode())
     return path
-
-
-def digest(cfg: Config) -> str:
-    """Return a short word that is another one for another config."""
-    return hashlib.sha256(_text(cfg).encode()).hexdigest()[:12]
-
-
-def _text(cfg: Config) -> str:
-    content = cfg._cfg_dict.to_dict()
-    return ''.join(f'{k} = {pprint.pformat(v, sort_dicts=False)}\n' for k, v in content.items())
 
 
 def start_command(command: str, words: list[str], log: Path, threads: int | None = None) -> str:
@@ -264,12 +266,8 @@ def logged_losses(folder: Path) -> dict[str, float | None]:
 
 def machine() -> dict[str, Any]:
     """Return what else a figure should say of its making."""
-    commit = ''
-    if shutil.which('git'):
-        command = ['git', '-C', str(Path(__file__).parent), 'rev-parse', '--short', 'HEAD']
-        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
     return dict(
-        commit=commit or f'version {installed(PROJECT)[1] or "unknown"}',
+        commit=_commit() or f'version {installed(PROJECT)[1] or "unknown"}',
         device=_device(),
         cpus=os.cpu_count(),
         python=platform.python_version(),
@@ -277,6 +275,18 @@ def machine() -> dict[str, Any]:
         versions=dict(map(installed, PACKAGES)),  # OpenCV has four distributions
         date=time.strftime('%Y-%m-%d'),
     )
+
+
+def _commit() -> str:
+    """Return the project's commit; '' of an installation, whose folder may be another project's."""
+    if not shutil.which('git') or Path(_git('rev-parse', '--show-toplevel')) != ROOT:
+        return ''
+    return _git('describe', '--always', '--exclude=*', '--dirty')
+
+
+def _git(*words: str) -> str:
+    command = ['git', '-C', str(ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip()
 
 
 def _device() -> str:

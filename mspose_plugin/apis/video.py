@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from mspose_plugin.utils.checks import check
-from mspose_plugin.utils.files import TEMPORARY
+from mspose_plugin.utils.files import TEMPORARY, this_writer
 
 
 def frame_rate(path: str) -> tuple[float, int | None]:
@@ -44,7 +44,7 @@ class VideoWriter:
 
     def __init__(self, path: str, rate: float) -> None:
         self.path, self.rate = Path(path), rate
-        name = TEMPORARY.format(name=self.path.stem, pid=os.getpid())
+        name = TEMPORARY.format(name=self.path.stem, writer=this_writer())
         self._temporary = self.path.with_name(name + '.mp4')  # OpenCV goes by the ending
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)

@@ -30,7 +30,7 @@ class AtomicLocalBackend(LocalBackend):
 def remove_unfinished(folder: str | Path) -> None:
     """Remove what a killed process left of the checkpoints it was writing to ``folder``."""
     for name in ('*.pth', 'last_checkpoint'):
-        for path in Path(folder).glob(TEMPORARY.format(name=name, pid='*')):
+        for path in Path(folder).glob(TEMPORARY.format(name=name, writer='*')):
             path.unlink(missing_ok=True)
 
 

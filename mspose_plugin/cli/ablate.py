@@ -70,6 +70,9 @@ def main(args: argparse.Namespace) -> None:
     from mspose_plugin.ablation.running import Runs
 
     check(not args.plot or args.report, '--plot goes with --report')
+    chosen = args.only or args.seeds or args.work_dir
+    whole = not (args.report and chosen)
+    check(whole, '--report is of all results: omit --only, --seeds and --work-dir')
     check(not args.submit_options or args.submit, '--submit-options goes with --submit')
     plan, stem = read_plan(args.plan), Path(args.plan).stem
     out = Path(args.out or f'results/{stem}')
@@ -117,7 +120,7 @@ def try_job(runs: Any, job: Any) -> str:
     """Make the rows of a job, or say at once what ended it and return that: others go on."""
     try:
         run_job(runs, job)
-    except InputError as e:
+    except (InputError, OSError, ValueError) as e:  # a full disk, what another job half wrote
         print(e, flush=True)
         return str(e)
     return ''

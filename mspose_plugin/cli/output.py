@@ -30,6 +30,17 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], words: int 
     Console(width=WIDTH, markup=False, highlight=False, emoji=False).print(table)
 
 
+def as_markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table in Markdown.
+
+    Args:
+        header: names of the columns.
+        rows: cells, one for each column.
+    """
+    lines = [header, ['---'] * len(header), *rows]
+    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
+
+
 def track(
     items: Iterable[T], what: str, total: int | None, size: Callable[[T], int] = lambda item: 1
 ) -> Iterator[T]:

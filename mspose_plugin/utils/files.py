@@ -6,6 +6,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from scipy.io import loadmat
 from mspose_plugin.utils.checks import check, refused
 from mspose_plugin.utils.errors import InputError
 
-TEMPORARY = '.{name}.{pid}.tmp'
+TEMPORARY = '.{name}.{writer}.tmp'
 """Name of an unfinished file; hidden, so that no reader takes it for the file itself."""
 
 
@@ -109,6 +110,11 @@ def read_mat(path: str, key: str, what: str, remedy: str, **options: Any) -> dic
     return content
 
 
+def this_writer() -> str:
+    """Return what tells a thread of a process from all others, for :data:`TEMPORARY`."""
+    return f'{os.getpid()}-{threading.get_ident()}'
+
+
 def write_atomically(path: str | os.PathLike, data: bytes | memoryview) -> None:
     """Write a local file that is complete whenever it exists, also after a power cut.
 
@@ -123,7 +129,7 @@ def write_atomically(path: str | os.PathLike, data: bytes | memoryview) -> None:
         OSError: it cannot be written; ``filename`` says which file.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(TEMPORARY.format(name=target.name, pid=os.getpid()))
+    temporary = target.with_name(TEMPORARY.format(name=target.name, writer=this_writer()))
     special = target.exists() and not target.is_file()  # a folder is an error when it is opened
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

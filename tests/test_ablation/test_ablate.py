@@ -4,6 +4,8 @@ import json
 import pickle
 import re
 import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,7 +18,7 @@ from mmengine.config import Config
 import mspose_command
 from mspose_plugin.ablation import report, running
 from mspose_plugin.ablation.persons import parts_of
-from mspose_plugin.ablation.plan import Plan, Variant, _make_data, read_plan
+from mspose_plugin.ablation.plan import Job, Plan, Variant, _make_data, read_plan
 from mspose_plugin.evaluation.metrics import unpack_bits
 from mspose_plugin.utils.errors import InputError
 
@@ -105,7 +107,8 @@ def test_nothing_is_run_twice(inside, monkeypatch):
 def test_what_a_plan_computes_with_is_no_part_of_a_config(inside, monkeypatch):
     monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs again'))
     text = (inside / 'plan.py').read_text()
-    (inside / 'plan.py').write_text(f'{text}\n_rates = (1, 2)\n')
+    more = '_rates = (1, 2)\nother_pipeline = train_pipeline[1:]\n'
+    (inside / 'plan.py').write_text(f'{text}\n{more}')
     ablate()
     (inside / 'plan.py').write_text(text)
     assert not any(name.startswith('_') for name in read_plan('plan.py').shared)
@@ -204,6 +207,7 @@ def test_refusals(inside, capsys):
     assert 'there are 2' in refused('--job', '3')
     assert 'has the variants first' in refused('--only', 'nothing')
     assert '--plot goes with --report' in refused('--plot', 'a.png')
+    assert '--report is of all results' in refused('--report', '--seeds', '0')
     text = (inside / 'plan.py').read_text()
     (inside / 'plan.py').write_text(text.replace('1e-7', '1e-6'))
     assert 'remove it to run the row again' in refused()
@@ -246,6 +250,62 @@ def test_weights_of_other_options_are_not_taken(inside, monkeypatch, capsys):
     (inside / 'plan.py').write_text(text)
     (inside / 'kept.json').rename(result)
     assert 'lower_0: holds weights of another config' in capsys.readouterr().err
+
+
+def test_what_started_from_other_weights_is_not_taken(inside, monkeypatch, capsys):
+    """The first row was trained again with other options: what started from it is of before."""
+    monkeypatch.setattr(running, 'start_command', lambda *_: pytest.fail('a row runs'))
+    text, results = (inside / 'plan.py').read_text(), inside / 'results/plan'
+    first, lower = (results / f'{name}_0.json' for name in ('first', 'lower'))
+    before = first.read_text(), lower.read_text()
+    options = "first={'train_cfg.max_epochs': 2, 'optim_wrapper.optimizer.lr': 2e-3"
+    changed = text.replace("first={'train_cfg.max_epochs': 2", options)
+    assert changed != text
+    (inside / 'plan.py').write_text(changed)
+    plan = read_plan('plan.py')
+    runs = running.Runs(plan, Path('results/plan'), Path('work_dirs/ablate/plan'))
+    row = plan.variants['first']
+    again = dict(json.loads(before[0]), cfg_options=row.options, config=plan.digest(row, 0))
+    first.write_text(json.dumps(again))
+    assert runs.done(row, 0)
+    for name in ('lower', 'plain'):
+        with pytest.raises(InputError, match=f'{name}_0.json: of another variant'):
+            runs.done(plan.variants[name], 0)
+    lower.unlink()
+    (inside / 'results/plan/plain_0.json').rename(inside / 'kept.json')
+    with pytest.raises(InputError, match='lower_0: holds weights of another config'):
+        list(runs.run(Job(0, (plan.variants['lower'],))))
+    (inside / 'kept.json').rename(inside / 'results/plan/plain_0.json')
+    (inside / 'plan.py').write_text(text)
+    first.write_text(before[0])
+    lower.write_text(before[1])
+
+
+def test_rows_that_end_together_write_the_persons_once(tmp_path):
+    runs = running.Runs(Plan('plan.py', {}), tmp_path / 'out', tmp_path)
+    persons = dict(ids=list(range(3000)), labelled='0' * 12000)
+    with ThreadPoolExecutor(8) as pool:
+        rows = [pool.submit(runs._note, dict(persons, hits=f'{i}')) for i in range(8)]
+    assert [row.result() for row in rows] == [f'{i}' for i in range(8)]
+    assert json.loads((tmp_path / 'out/persons.json').read_text()) == persons
+    with pytest.raises(InputError, match='other persons than those of this row'):
+        runs._note(dict(persons, ids=[], hits=''))
+
+
+def test_the_commit_is_not_that_of_a_repository_around_an_installation(tmp_path, monkeypatch):
+    monkeypatch.setattr(running, 'ROOT', tmp_path / 'project/.venv/site-packages')
+    running.ROOT.mkdir(parents=True)
+    shell = [['init', '-q'], ['-c', 'user.name=a', '-c', 'user.email=a@b.c', 'commit', '-qm', 'a']]
+    for words in (shell[0], [*shell[1], '--allow-empty']):
+        subprocess.run(['git', '-C', tmp_path / 'project', *words], check=True)
+    assert running.machine()['commit'].startswith('version ')
+    monkeypatch.setattr(running, 'ROOT', tmp_path / 'project')
+    commit = running.machine()['commit']
+    assert re.fullmatch('[0-9a-f]{7,}', commit)
+    (tmp_path / 'project/new').touch()
+    assert running.machine()['commit'] == commit  # as a result that is written there
+    subprocess.run(['git', '-C', tmp_path / 'project', 'add', 'new'], check=True)
+    assert running.machine()['commit'] == f'{commit}-dirty'
 
 
 def test_what_starts_from_a_diverged_row_is_not_run(tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ HITS, LABELLED = np.array([[3, 0, 2, 4], [1, 1, 2, 3]]), np.array([4, 2, 3, 5])
 
 
 def test_value_and_spread():
-    found = Bootstrap(4).estimate(HITS, LABELLED)
+    found = Bootstrap(range(4)).estimate(HITS, LABELLED)
     assert found.seeds == pytest.approx((100 * 9 / 14, 100 * 7 / 14))
     assert found.value == pytest.approx(100 * 8 / 14)
     assert found.spread == pytest.approx(np.std(found.seeds, ddof=1))
@@ -26,12 +26,22 @@ def test_interval_is_that_of_all_draws():
         for seeds in product(range(2), repeat=2)
     ]
     low, high = np.quantile(shares, (0.025, 0.975))
-    found = Bootstrap(4, draws=20_000).estimate(HITS, LABELLED)
+    found = Bootstrap(range(4), draws=20_000).estimate(HITS, LABELLED)
     assert (found.low, found.high) == pytest.approx((low, high), abs=1.0)
 
 
+def test_persons_of_an_image_are_drawn_together():
+    """Two images, of three persons and of one: drawn in 2^2 ways."""
+    together, alone = [0, 1, 3], [2]
+    drawn = [[*together, *together], [*together, *alone], [*alone, *alone]]
+    shares = [100 * HITS[0, persons].sum() / LABELLED[persons].sum() for persons in drawn]
+    found = Bootstrap([0, 0, 1, 0], draws=500).estimate(HITS[:1], LABELLED)
+    assert (found.low, found.high) == pytest.approx((min(shares), max(shares)))
+    assert found.value == pytest.approx(shares[1])
+
+
 def test_each_draw_is_the_plain_computation():
-    bootstrap = Bootstrap(4, draws=50)
+    bootstrap = Bootstrap(range(4), draws=50)
     drawn = []
     for persons, seeds in zip(bootstrap.weights.astype(int), bootstrap.seed_weights(2)):
         assert persons.sum() == 4 and seeds.sum() == 2
@@ -44,7 +54,7 @@ def test_each_draw_is_the_plain_computation():
 def test_paired_differences_see_what_single_shares_cannot():
     """Every fifth person loses a joint: a sure difference of unsure shares."""
     first = np.random.default_rng(0).integers(1, 11, (3, 200))
-    lost, labelled, bootstrap = np.arange(200) % 5 == 0, np.full(200, 10), Bootstrap(200)
+    lost, labelled, bootstrap = np.arange(200) % 5 == 0, np.full(200, 10), Bootstrap(range(200))
     one, two = (bootstrap.estimate(hits, labelled) for hits in (first, first - lost))
     assert one.low < two.high
     difference = bootstrap.estimate(first - (first - lost), labelled)
@@ -55,15 +65,15 @@ def test_paired_differences_see_what_single_shares_cannot():
 def test_no_difference_is_within_the_interval():
     rng = np.random.default_rng(1)
     a, b = rng.binomial(10, 0.5, (2, 3, 300))
-    found = Bootstrap(300).estimate(a - b, np.full(300, 10))
+    found = Bootstrap(range(300)).estimate(a - b, np.full(300, 10))
     assert found.low < 0 < found.high and found.high - found.low < 8
 
 
 def test_one_seed_has_no_spread_but_an_interval():
-    found = Bootstrap(4).estimate(HITS[:1], LABELLED)
+    found = Bootstrap(range(4)).estimate(HITS[:1], LABELLED)
     assert np.isnan(found.spread) and found.low < found.high
 
 
 def test_a_part_without_labelled_joints_has_no_share():
-    found = Bootstrap(4).estimate(np.zeros((2, 4)), np.zeros(4))
+    found = Bootstrap(range(4)).estimate(np.zeros((2, 4)), np.zeros(4))
     assert np.isnan([found.value, found.low, found.high, *found.seeds]).all()

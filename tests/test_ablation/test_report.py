@@ -8,6 +8,7 @@ import pytest
 from mspose_plugin.ablation.plan import Plan, Variant
 from mspose_plugin.ablation.report import markdown, read_report
 from mspose_plugin.evaluation.metrics import pack_bits
+from mspose_plugin.utils.errors import InputError
 
 HITS = [[True, False], [False, False]]
 
@@ -44,6 +45,32 @@ def test_a_diverged_seed_is_counted_apart(plan, tmp_path):
     assert cells(text, 'a')[0][:5] == ['a', '1', '9', '1.0', '50.00']
     assert cells(text, 'b')[0][:5] == ['b', '1, 1 diverged', '9', '1.0', '50.00']
     assert cells(text, 'b')[0][7] == '40.00'
+
+
+def test_minutes_of_a_resumed_row_are_not_known(plan, tmp_path):
+    result = json.loads((tmp_path / 'a_0.json').read_text())
+    (tmp_path / 'a_0.json').write_text(json.dumps(dict(result, seconds=None)))
+    (tmp_path / 'b_2.json').write_text(json.dumps(dict(result, variant='b', seconds=None, seed=2)))
+    text = markdown(read_report(plan, tmp_path))
+    assert cells(text, 'a')[0][3] == '-' and cells(text, 'b')[0][3] == '1.0'
+
+
+def test_the_footer_says_all_that_results_were_made_with(plan, tmp_path):
+    result = json.loads((tmp_path / 'b_0.json').read_text())
+    made = dict(torch='3', device='GPU', date='2026-01-02', commit='b')
+    (tmp_path / 'b_0.json').write_text(json.dumps(dict(result, **made)))
+    last = markdown(read_report(plan, tmp_path)).splitlines()[-1]
+    said = 'commit a, b, torch 2, 3, CPU, GPU, 2026-01-01, 2026-01-02.'
+    assert last == f'2 unseen persons on 2 images; {said}'
+
+
+def test_results_without_persons_are_not_called_missing(plan, tmp_path):
+    for path in tmp_path.glob('?_?.json'):
+        result = json.loads(path.read_text())
+        result.pop('hits', None)
+        path.write_text(json.dumps(result))
+    with pytest.raises(InputError, match='say nothing of persons; a plan needs PCKhAUC or BoxPCK'):
+        read_report(plan, tmp_path)
 
 
 def test_joints_that_are_never_labelled_have_a_dash(plan, tmp_path):
