@@ -91,11 +91,17 @@ class AtomicCheckpointHook(CheckpointHook):
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Refuse weights that are not finite; mmengine calls this in the main process alone.
 
+        What modules note beside their weights (``_extra_state``) is the running model's: EMAHook,
+        which has put its average in place by now, copied the model before the first stage.
+
         Args:
             runner: the runner.
             checkpoint: what is about to be written, as an epoch's or a best checkpoint.
         """
-        broken = next(non_finite(checkpoint['state_dict'], self._ignored), None)
+        weights = checkpoint['state_dict']
+        noted = bare(runner.model).state_dict()
+        weights.update({k: noted[k] for k in weights.keys() & noted if k.endswith(EXTRA_STATE)})
+        broken = next(non_finite(weights, self._ignored), None)
         meta = checkpoint['meta']
         good = f'; the last good checkpoint is {self._written}' if self._written else ''
         check(

@@ -138,9 +138,13 @@ def _side(own: tuple[str, ...], partner: tuple[str, ...]) -> str:
 
 def sigma_of(name: str) -> float:
     """Return the sigma of COCO's joint of this name, on whichever side; else another's."""
-    stems = {s for w in words(name) for s in (w, w.removeprefix('left'), w.removeprefix('right'))}
-    stems |= {s for w in stems if w for s in (w[1:], w[:-1]) if {w[0], w[-1]} & {'l', 'r'}}
-    return next((s for terms, s in COCO_SIGMAS.items() if stems & set(terms)), OTHER_SIGMA)
+    whole = set(words(name))
+    stems = {s for w in whole for s in (w, w.removeprefix('left'), w.removeprefix('right'))}
+    glued = {s for w in stems if w for s in (w[1:], w[:-1]) if {w[0], w[-1]} & {'l', 'r'}}
+    if any(whole & set(pair) for pair in SIDES):  # then a rear knee is no ear
+        glued = set()
+    order = [(known, *joint) for known in (stems, glued) for joint in COCO_SIGMAS.items()]
+    return next((s for known, terms, s in order if known & set(terms)), OTHER_SIGMA)
 
 
 def bones_of(category: Mapping[str, Any]) -> list[tuple[int, int]]:

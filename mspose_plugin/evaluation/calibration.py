@@ -50,7 +50,7 @@ class ThresholdCalibration(BaseMetric):
 
     Args:
         evaluator: config of the data set's evaluator (or a list, of which the first known one
-            counts): ``PCKhAUC``, ``FlicPCK`` or a ``CocoMetric``.
+            counts): ``PCKhAUC``, ``FlicPCK``, ``BoxPCK`` or a ``CocoMetric``.
         out_file: JSON file to write, whole or not at all.
         perturbations: ``[P, 3]``, those that were tried.
         aim: of :class:`Search`. Default: ``'per-pass'``.
@@ -99,9 +99,10 @@ class ThresholdCalibration(BaseMetric):
             if kind is not None and issubclass(kind, (PckMetric, CocoMetric))
         ]
         names = ', '.join(str(e['type']) for e in evaluators) or 'is empty'
-        check(known, f'val_evaluator {names}: calibration needs PCKhAUC, FlicPCK or CocoMetric')
+        wanted = 'PCKhAUC, FlicPCK, BoxPCK or CocoMetric'
+        check(known, f'val_evaluator {names}: calibration needs {wanted}')
         self.evaluator, self.is_pck = dict(known[0][0]), issubclass(known[0][1], PckMetric)
-        for output in ('curve_file', 'outfile_prefix', 'format_only'):
+        for output in ('curve_file', 'persons_file', 'outfile_prefix', 'format_only'):
             self.evaluator.pop(output, None)
         self._measure: PckMeasure | SimilarityMeasure | None = None
 
@@ -109,11 +110,12 @@ class ThresholdCalibration(BaseMetric):
     def measure(self) -> PckMeasure | SimilarityMeasure:
         """How accurate a keypoint is; known once the data set's metainfo is."""
         if self._measure is None:
-            self._measure = (
-                PckMeasure(METRICS.build(self.evaluator))
-                if self.is_pck
-                else SimilarityMeasure(self.dataset_meta['sigmas'])
-            )
+            if self.is_pck:
+                metric = METRICS.build(self.evaluator)
+                metric.dataset_meta = self.dataset_meta
+                self._measure = PckMeasure(metric)
+            else:
+                self._measure = SimilarityMeasure(self.dataset_meta['sigmas'])
         return self._measure
 
     def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:

@@ -171,8 +171,9 @@ def _from_dump(path: str) -> PckPredictions:
         truths = [sample['gt_instances'] for sample in samples]
         joints = np.shape(truths[0]['keypoints'])[1]
         mpii = joints == 16 and all('head_size' in truth for truth in truths)
+        coco = any('keypoints' in (sample.get('raw_ann_info') or ()) for sample in samples)
         check(
-            mpii or joints == 11,
+            mpii or (joints == 11 and not coco),
             f'{path}: predictions of neither MPII (with head boxes) nor FLIC; of COCO give the '
             'result file that test_evaluator.outfile_prefix names, with --truth',
         )

@@ -75,6 +75,12 @@ def test_sigmas_are_given_or_coco_s_or_another():
     assert pytest.approx(np.mean(coco['sigmas']), abs=1e-3) == OTHER_SIGMA
 
 
+def test_a_rear_joint_is_no_ear():
+    names = ['left_rear_knee', 'r_rear_elbow', 'rearKnee', 'left_rear_paw', 'lear', 'earl', 'rear']
+    sigmas = metainfo_of(dict(keypoints=names), 'x')['sigmas']
+    assert sigmas == [0.087, 0.072, 0.087, OTHER_SIGMA, 0.035, 0.035, 0.035]
+
+
 def test_bones_count_from_1_or_0_or_have_names():
     names = ['a', 'b', 'c']
     for skeleton in ([[1, 2], [3, 2], [2, 1], [1, 1]], [[0, 1], [2, 1]], [['a', 'b'], ['c', 'b']]):

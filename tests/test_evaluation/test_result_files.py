@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import pickle
 
 import bad_inputs
 import numpy as np
@@ -43,6 +44,15 @@ def test_a_dump_measures_as_its_evaluator_did(dump):
     gains = {k: m['PCKh'] - summary['metrics']['PCKh'] for k, m in summary['corrected'].items()}
     assert gains['jitter'] == 0 and gains['inversion'] > 5
     assert sum(gains.values()) == pytest.approx(100 - summary['metrics']['PCKh'])
+
+
+def test_eleven_joints_of_own_data_are_not_flic(tmp_path):
+    truth = dict(keypoints=np.zeros((1, 11, 2)), keypoints_visible=np.ones((1, 11)))
+    sample = dict(id=0, gt_instances=truth, pred_instances=dict(keypoints=np.zeros((1, 11, 2))))
+    own = dict(sample, raw_ann_info=dict(keypoints=[0.0] * 33))
+    (tmp_path / 'own.pkl').write_bytes(pickle.dumps([own]))
+    with pytest.raises(InputError, match='neither MPII .* nor FLIC; of COCO give the result file'):
+        read_predictions(str(tmp_path / 'own.pkl'))
 
 
 @pytest.fixture

@@ -129,6 +129,14 @@ def evaluators(folder):
     }
 
 
+def test_pck_of_own_data_writes_nobody_down(tmp_path):
+    samples = make_samples(tmp_path, 17)
+    evaluator = dict(type='BoxPCK', persons_file=str(tmp_path / 'persons.json'))
+    metrics, content = calibrate(tmp_path, samples, evaluator)
+    assert content['measure'] == 'PCK (of the box)@0.1' and content['metrics']['PCK'] > 0
+    assert not (tmp_path / 'persons.json').exists()
+
+
 def oks(sample, keypoints):
     """Return the similarity of a person, as COCO's evaluation code computes it."""
     raw = sample['raw_ann_info']

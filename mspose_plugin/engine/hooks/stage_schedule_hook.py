@@ -29,6 +29,9 @@ from mspose_plugin.engine.stage import STAGES, Stage, find_part, frozen_parts, i
 from mspose_plugin.utils.checks import check, check_value, refused
 from mspose_plugin.utils.wrappers import bare, with_pipeline
 
+RATES = {'lr', 'initial_lr', 'max_lr', 'min_lr'}
+"""Entries of an optimizer's group that schedulers take a learning rate from."""
+
 
 @HOOKS.register_module()
 class StageScheduleHook(Hook):
@@ -178,9 +181,13 @@ class StageScheduleHook(Hook):
     def _restart(self, runner, stage: Stage) -> None:
         for group, start in zip(runner.optim_wrapper.param_groups, self._groups):
             group.update(deepcopy(start))
-            group['lr'] *= stage.lr_factor
+            for key in RATES & group.keys():
+                group[key] *= stage.lr_factor
         for scheduler, start in zip(runner.param_schedulers or (), self._schedules):
             scheduler.load_state_dict(deepcopy(start))
+            if scheduler.param_name == 'lr' and hasattr(scheduler, 'base_values'):
+                # what cosines go back to
+                scheduler.base_values = [v * stage.lr_factor for v in scheduler.base_values]
         if not self.keep_optimizer_state:
             runner.optim_wrapper.optimizer.state.clear()
         for hook in runner.hooks:

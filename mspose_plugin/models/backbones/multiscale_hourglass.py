@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
-from mspose_plugin.models.layers import HourglassOutput, HourglassStack, Residual
+from mspose_plugin.models.layers import HourglassOutput, HourglassStack, Residual, check_levels
 from mspose_plugin.utils.checks import check_choice, check_number, check_value
 from mspose_plugin.utils.errors import InputError
 
@@ -37,8 +37,8 @@ def _statistics_kept(module: nn.Module) -> Iterator[None]:
         for m in module.modules()
         if isinstance(m, _BatchNorm)
     }
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+    for norm, (_, count) in norms.items():  # SyncBatchNorm does not go without a count
+        norm.momentum, norm.num_batches_tracked = 0.0, None if count is None else count.clone()
     try:
         yield
     finally:
@@ -101,10 +101,7 @@ class MultiScaleHourglass(BaseModule):
         super().__init__(init_cfg=init_cfg)
         check_number('backbone.num_stacks', num_stacks, 1, whole=True)
         check_number('backbone.num_keypoints', num_keypoints, 1, whole=True)
-        available = tuple(2**i for i in reversed(range(depth)))
-        ordered = sorted(set(levels) & set(available), reverse=True)
-        known = f'factors of {available} (depth={depth}), coarse to fine, ending in 1'
-        check_value(list(levels) == ordered and 1 in levels, 'backbone.levels', levels, known)
+        check_levels('backbone.levels', levels, depth)
         stem = tuple(stem_channels or (channels // 4, channels // 2, channels // 2))
         even = all(c > 1 and c % 2 == 0 for c in (channels, *stem[1:]))
         fits = even and len(stem) == 3 and stem[0] > 0

@@ -20,7 +20,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from mspose_plugin.models.heads.mss_head import Heatmaps, MSSHead
-from mspose_plugin.models.layers import HourglassOutput, HourglassStack
+from mspose_plugin.models.layers import HourglassOutput, HourglassStack, check_levels
 from mspose_plugin.utils.checks import check_value
 
 
@@ -62,6 +62,7 @@ class MSRHead(MSSHead):
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
+        check_levels('head.levels', levels, depth)
         self.refine, self.input_stacks = refine, input_stacks
         self.num_keypoints, self.levels = num_keypoints, tuple(levels)
         self.context_channels = context_channels
@@ -116,20 +117,22 @@ class MSRHead(MSSHead):
             same = context.shape[-2:] == size
             inputs.append(context if same else F.adaptive_avg_pool2d(context, (height, width)))
         read = torch.cat(inputs, 1)
-        if read.shape[1] != self.regression['project'].in_channels:
-            self._check_backbone(stacks, context)
+        levels = tuple(width // h.shape[-1] for h in stacks[-1])
+        if levels != self.levels or read.shape[1] != self.regression['project'].in_channels:
+            self._check_backbone(stacks, levels, context)
         _, *refined = self.regression['stack'](self.regression['project'](read))
         return (*stacks, tuple(refined))
 
-    def _check_backbone(self, stacks: Heatmaps, context: Tensor | None) -> None:
+    def _check_backbone(
+        self, stacks: Heatmaps, levels: tuple[int, ...], context: Tensor | None
+    ) -> None:
         """Refuse a backbone that returns something else than the regression network reads."""
         known = f'at most {len(stacks)}, as the backbone has'
         fits = self.input_stacks <= len(stacks)
         check_value(fits, 'head.input_stacks', self.input_stacks, known)
-        ours = self.num_keypoints, len(self.levels)
-        found = stacks[-1][-1].shape[1], len(stacks[-1])
+        ours, found = (self.num_keypoints, self.levels), (stacks[-1][-1].shape[1], levels)
         known = f"the backbone's {found}"
-        check_value(ours == found, 'head.num_keypoints and number of head.levels', ours, known)
+        check_value(ours == found, 'head.num_keypoints and head.levels', ours, known)
         channels = 0 if context is None else context.shape[1]
         known = f"{channels}, the channels of backbone.context (None, 'stem' or 'image')"
         fits = self.context_channels in (0, channels)

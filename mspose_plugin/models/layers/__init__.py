@@ -13,6 +13,7 @@ from mspose_plugin.models.layers.hourglass import (
     HourglassOutput,
     HourglassStack,
     Residual,
+    check_levels,
 )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     'HourglassStack',
     'Residual',
     'bottleneck',
+    'check_levels',
     'conv_bn',
     'cut',
     'deconv_bn',

@@ -18,6 +18,25 @@ from typing import NamedTuple
 from mmengine.model import normal_init
 from torch import Tensor, nn
 
+from mspose_plugin.utils.checks import check_value
+
+
+def check_levels(where: str, levels: Sequence[int], depth: int) -> None:
+    """Refuse levels that an hourglass does not have.
+
+    Args:
+        where: what the message calls them.
+        levels: down-sampling factors.
+        depth: of the hourglass.
+
+    Raises:
+        InputError: other factors, another order, or none of the finest.
+    """
+    available = tuple(2**i for i in reversed(range(depth)))
+    ordered = sorted(set(levels) & set(available), reverse=True)
+    known = f'factors of {available} (depth={depth}), coarse to fine, ending in 1'
+    check_value(list(levels) == ordered and 1 in levels, where, levels, known)
+
 
 class Residual(nn.Module):
     """Pre-activation bottleneck: BN-ReLU-1x1, BN-ReLU-3x3, BN-ReLU-1x1.

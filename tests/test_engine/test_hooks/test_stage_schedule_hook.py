@@ -274,6 +274,22 @@ def test_learning_rate_factor_and_param_groups(tmp_path):
     assert {round(g['lr'] / g['initial_lr'], 6) for g in runner.optim_wrapper.param_groups} == {1.0}
 
 
+@pytest.mark.parametrize(
+    'scheduler',
+    [
+        dict(type='OneCycleLR', eta_max=0.2, total_steps=4),
+        dict(type='CosineRestartLR', periods=[1, 3], restart_weights=[1, 0.5], eta_min=0.0),
+        dict(type='CosineAnnealingLR', T_max=1, eta_min=0.0),
+    ],
+)
+def test_the_factor_holds_where_a_scheduler_goes_back_to_the_first_rate(tmp_path, scheduler):
+    cfg = config(tmp_path, [dict(epochs=3), dict(epochs=3, lr_factor=0.5)], 6)
+    cfg.param_scheduler = [dict(scheduler, by_epoch=True)]
+    rates = train(cfg)[0].lr
+    assert rates[3:] == pytest.approx([0.5 * rate for rate in rates[:3]])
+    assert len({round(rate, 6) for rate in rates[:3]}) > 1
+
+
 def test_each_stage_leaves_its_best_checkpoint(whole):
     folder = Path(whole[1].work_dir)
     assert sorted(p.name for p in folder.glob('best_*')) == [
@@ -370,6 +386,21 @@ def test_ema_of_the_fixed_part(tmp_path):
     cfg.custom_hooks.append(dict(type='EMAHook', momentum=0.5))
     w = train(cfg)[0].weights
     assert all(same(w[2], w[i], part(w[0], 'backbone')) for i in (3, 4, 5))
+    # which network a checkpoint holds is the stage's, too: EMAHook's copy never enters one
+    for epoch, refine in ((1, False), (3, False), (4, True), (9, True)):
+        saved = torch.load(tmp_path / f'epoch_{epoch}.pth', weights_only=False)['state_dict']
+        assert bool(saved['head._extra_state']) == refine, epoch
+
+
+def test_ema_that_starts_from_weights_of_the_first_stage(tmp_path):
+    """Their note, that the head does not refine, is that of another stage."""
+    train(config(tmp_path / 'one', STAGES[:1], 3))
+    cfg = config(tmp_path / 'two', [dict(STAGES[1], epochs=1)], 1)
+    cfg.load_from = str(tmp_path / 'one/epoch_3.pth')
+    cfg.custom_hooks.append(dict(type='EMAHook', momentum=0.5))
+    train(cfg)
+    saved = torch.load(tmp_path / 'two/epoch_1.pth', weights_only=False)['state_dict']
+    assert bool(saved['head._extra_state'])
 
 
 @pytest.mark.parametrize(

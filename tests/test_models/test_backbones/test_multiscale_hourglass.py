@@ -225,6 +225,14 @@ def test_checkpointing_without_gradients_counts_statistics_once():
         assert torch.equal(a, b), name
 
 
+def test_checkpointing_with_synchronized_norms():
+    """They refuse to train without a count of batches, which a recomputation must not raise."""
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(MultiScaleHourglass(**TINY, with_cp=True))
+    total(net.train()(images(2, 3, 32, 32))).backward()
+    counts = [b for name, b in net.named_buffers() if name.endswith('num_batches_tracked')]
+    assert counts and all(count == 1 for count in counts)
+
+
 def test_deep_copy_and_state_dict_round_trip():
     net = MultiScaleHourglass(**TINY).eval()
     other = MultiScaleHourglass(**TINY).eval()

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
@@ -148,16 +150,20 @@ def test_a_backbone_with_another_context_is_named(context):
         head(backbone(torch.rand(1, 3, 64, 64)))
 
 
-@pytest.mark.parametrize('keypoints, levels', [(K + 1, LEVELS), (K, (1,))])
+@pytest.mark.parametrize('keypoints, levels', [(K + 1, LEVELS), (K, (1,)), (K, (4, 1))])
 def test_a_backbone_of_other_keypoints_or_levels_is_named(keypoints, levels):
     _, head = network()
     backbone = MultiScaleHourglass(
-        keypoints, num_stacks=1, channels=16, depth=2, levels=levels, context='stem'
+        keypoints, num_stacks=1, channels=16, depth=3, levels=levels, context='stem'
     )
-    with pytest.raises(
-        InputError, match=rf"expected the backbone's \({keypoints}, {len(levels)}\)"
-    ):
+    theirs = re.escape(f"expected the backbone's ({keypoints}, {levels})")
+    with pytest.raises(InputError, match=theirs):
         head(backbone(torch.rand(1, 3, 64, 64)))
+
+
+def test_levels_that_the_depth_does_not_have():
+    with pytest.raises(InputError, match=r'head.levels=.*: expected factors of \(4, 2, 1\)'):
+        MSRHead(K, depth=3)
 
 
 def test_an_unknown_context_is_refused():
