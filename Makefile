@@ -3,13 +3,14 @@
 # make demo-mlpe    the same for MLPE
 # make lint         ruff, mypy, the documents' figures and site
 # make docs         the documentation site, in build/site
-# make wheels       what to install on a machine without a network, in build/wheels; THERE='torch ...'
-#                   is not in it, nor what that needs alone
+# make wheels       what to install on a machine without a network, in build/wheels, for a Python like
+#                   THERE_PYTHON (3.12); THERE='torch ...' is not in it, nor what that needs alone
 # make test         lint and the whole test suite
 # make coverage     the suite, and which lines it does not reach; slower
 # make test-oldest  the fast part of the suite with the oldest releases, in .venv-oldest
 PYTHON ?= python3
 OLDEST_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.10.*/bin/python) $(PYTHON))
+THERE_PYTHON ?= $(firstword $(wildcard $(HOME)/.pyenv/versions/3.12.*/bin/python) python3.12)
 VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
@@ -62,7 +63,7 @@ docs: setup
 # an override that holds nowhere takes a package out; what has no wheel is built beside NumPy
 wheels: | $(BIN)/uv
 	rm -rf $(WHEELS) && mkdir -p $(WHEELS)
-	$(BIN)/uv venv --quiet --clear --python $(PYTHON) build/wheels-env
+	$(BIN)/uv venv --quiet --clear --python $(THERE_PYTHON) build/wheels-env
 	$(UV) --python build/wheels-env pip 'setuptools<81' wheel cython numpy
 	printf "%s; sys_platform == 'nowhere'\n" $(THERE) > build/there.txt
 	PYTHONPATH=tools/build $(BIN)/uv pip compile --quiet $(if $(INDEX),--default-index $(INDEX)) \

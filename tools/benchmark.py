@@ -19,6 +19,7 @@ from mspose_plugin.benchmarks.timing import CLOCKS, Comparison, measure
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table
 from mspose_plugin.cli.running import run
+from mspose_plugin.gpu_check.step import use_precision
 from mspose_plugin.utils.files import write_json
 
 
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> None:
     """Measure, print the table and write it."""
     torch.manual_seed(0)
+    use_precision('fp32')
     module = BENCHMARKS[args.benchmark]
     if hasattr(module, 'main'):
         module.main(args)

@@ -4,4 +4,4 @@
 # same without an installation of MSPose itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec "${PYTHON:-python}" mspose_command.py gpu-check "$@"
+exec "${PYTHON:-python3}" mspose_command.py gpu-check "$@"

@@ -233,6 +233,9 @@ def measure(cfg: Config, processes: int, epochs: int, folder: Path) -> dict[str,
     Returns:
         What the result file says.
     """
+    gpus = torch.cuda.device_count()
+    few = f'{gpus} GPUs for up to {processes + 1} processes, which need one each'
+    check(not 0 < gpus <= processes, f'{few}; set CUDA_VISIBLE_DEVICES= to measure on the CPU')
     one, several = Training(), Training(processes)
     pairs = [
         (Training(fixed=True), Training(processes, fixed=True)),

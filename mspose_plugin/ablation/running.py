@@ -122,8 +122,8 @@ class Runs:
             error = self._train(cfg, config, folder)
             losses = logged_losses(folder)
             if 'not finite' in error:
-                found = dict(diverged=error, losses=losses, metrics={})
-                return self._write(variant, seed, None if resumed else start, **found)
+                lost: dict[str, Any] = dict(diverged=error, losses=losses, metrics={})
+                return self._write(variant, seed, None if resumed else start, **lost)
         weights = self._weights(variant.weights_of or variant.name, seed)
         with tempfile.TemporaryDirectory(dir=self.work_dir) as temporary:
             persons, metrics = (f'{temporary}/{n}.json' for n in ('persons', 'metrics'))
@@ -132,7 +132,7 @@ class Runs:
             words = [str(config), weights, '--work-dir', f'{temporary}/run', '--out', metrics]
             error = start_command('test', words, folder / 'ablate.log', self.threads)
             check(not error, f'{name}: the test failed ({error}); see {folder}/ablate.log')
-            found = dict(metrics=json.loads(Path(metrics).read_text()))
+            found: dict[str, Any] = dict(metrics=json.loads(Path(metrics).read_text()))
             if per_person:
                 found['hits'] = self._note(describe(persons, cfg))
         steps = 0 if variant.weights_of else load_checkpoint_file(weights)['meta']['iter']

@@ -16,7 +16,8 @@ from mspose_plugin.cli.configs import load_config
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.memory import keep_freed_memory
 
-SIDE = 1024  # of the matrices
+SIDE = dict(cpu=1024, cuda=8192)
+"""Of the matrices: large enough that a GPU does not wait for the next product."""
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -47,8 +48,9 @@ def comparisons(args: argparse.Namespace) -> list[Comparison]:
 
     _, gmacs = untrained.counted(step)
     low = getattr(wrapper, 'dtype', '') == 'bfloat16'
-    matrix = torch.rand(SIDE, SIDE, device=args.device, dtype=torch.bfloat16 if low else None)
-    count = round(gmacs * 1e9 / SIDE**3)
+    side = SIDE[torch.device(args.device).type]
+    matrix = torch.rand(side, side, device=args.device, dtype=torch.bfloat16 if low else None)
+    count = max(1, round(gmacs * 1e9 / side**3))
 
     def products() -> None:
         for _ in range(count):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 
 from mspose_plugin.benchmarks.timing import Comparison
-from mspose_plugin.benchmarks.workloads import exported, pose_graph
+from mspose_plugin.benchmarks.workloads import check_runs_on, exported, pose_graph
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
 from mspose_plugin.export.formats import FORMATS, ExportedFile
@@ -35,6 +35,7 @@ def comparisons(args: argparse.Namespace) -> Iterator[Comparison]:
     cfg = load_config(args.config, args.cfg_options)
     with tempfile.TemporaryDirectory() as folder:
         for name in args.formats:
+            check_runs_on(name, args.device)
             for precision in FORMATS[name].precisions:
                 graph = pose_graph(cfg, precision)
                 yield _comparison(graph, exported(graph, name, folder), args, name)

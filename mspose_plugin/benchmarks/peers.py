@@ -15,6 +15,7 @@ memory of a process that does nothing else, on a GPU what PyTorch allocates.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import warnings
@@ -147,6 +148,7 @@ def facts(group: Group, network: Network) -> dict[str, float]:
         BrokenProcessPool: the process was killed, as it is where memory ends.
     """
     if torch.device(group.device).type == 'cuda':
+        gc.collect()  # estimators are circles: those before would be freed some time in between
         torch.cuda.reset_peak_memory_stats(group.device)
         return _facts(group, network, torch.get_num_threads())
     with ProcessPoolExecutor(1, context([__name__], gpu=False)) as pool:

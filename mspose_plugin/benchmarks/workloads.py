@@ -18,7 +18,7 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from mspose_plugin.export.description import describe
-from mspose_plugin.export.formats import FORMATS, ExportedFile, write
+from mspose_plugin.export.formats import FORMATS, ExportedFile, need, write
 from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check
@@ -172,7 +172,25 @@ def exported(graph: PoseGraph, name: str, folder: str) -> ExportedFile:
     return ExportedFile(path, trust_code=True)
 
 
+def check_runs_on(name: str, device: str) -> None:
+    """Refuse a format whose files would run on the CPU beside a network that does not.
+
+    Args:
+        name: of the format.
+        device: of the network.
+
+    Raises:
+        InputError: they would.
+    """
+    if torch.device(device).type == 'cpu' or name not in ('onnx', 'openvino'):
+        return
+    providers = need('onnxruntime').get_available_providers() if name == 'onnx' else []
+    there = 'CUDAExecutionProvider' in providers
+    check(there, f'{name} files run on the CPU here; give --device cpu')
+
+
 def _exported(graph: PoseGraph, name: str, batch: int, device: str) -> Run:
+    check_runs_on(name, device)
     images = graph.example(batch).to(device)
     with tempfile.TemporaryDirectory() as folder:
         file = exported(graph, name, folder)
@@ -191,7 +209,8 @@ def _laid_out(part: Any, words: Sequence[str]) -> Any:
 
 def _compiled(function: Any) -> Any:
     torch._dynamo.config.recompile_limit = RECOMPILED
-    return torch.compile(function, fullgraph=True)
+    # networks share code, and where sizes have differed PyTorch would compile for any size
+    return torch.compile(function, fullgraph=True, dynamic=False)
 
 
 def _in_float32(function: Callable[..., Sequence[Tensor]]) -> Callable[..., list[Tensor]]:

@@ -4,7 +4,8 @@ The parts: what is installed; a training step of every config, float32 against -
 second of training, for batch sizes, precisions and compilation, against the published hourglass in
 float32; trainings by the clock on synthetic people, which are made beside the first parts; how long
 a prediction takes. What fails, runs out of memory or does not fit into the time is a row of the
-table; exit status 1 if anything failed. OUT is complete after every row, so that a kill loses none.
+table; exit status 1 if anything failed. OUT is complete after every row, so that a kill loses none;
+beside it lie the logs of the parts.
 No network is needed. Without a GPU: --device cpu --quick, to see that it runs.
 """
 
@@ -82,7 +83,9 @@ def settings_of(args: argparse.Namespace) -> Settings:
     for name in recipes:
         check(name in known, f'--recipes {name}: {PLAN} has {", ".join(known)}')
     config = args.config or (SMALL if args.quick else CONFIG)
-    configs = args.configs or ([SMALL] if args.quick else config_names())
+    # the one that is measured is the last to be left out
+    every = sorted(config_names(), key=lambda name: name != config)
+    configs = args.configs or ([SMALL] if args.quick else every)
     for name in (config, *configs):
         read_config(name)
     return Settings(
@@ -95,6 +98,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         plan=plan,
         recipes=tuple(recipes),
         folder=FOLDER,
+        logs=os.path.dirname(args.out) or '.',
         workers=max(1, (os.cpu_count() or 1) - 1),
     )
 
@@ -104,7 +108,8 @@ def main(args: argparse.Namespace) -> None:
     settings = settings_of(args)
     if args.device == 'cpu':
         os.environ['CUDA_VISIBLE_DEVICES'] = ''  # mmengine takes a GPU where it sees one
-    Path(FOLDER).mkdir(parents=True, exist_ok=True)
+    for folder in (settings.folder, settings.logs):
+        Path(folder).mkdir(parents=True, exist_ok=True)
     parts: dict[str, list[Row]] = {}
     result = dict(
         command=sys.argv,

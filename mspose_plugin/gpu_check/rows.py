@@ -33,7 +33,8 @@ class Settings:
         batches: batch sizes of the training's speed; the first one in every way.
         plan: file of the training's recipes.
         recipes: some of its variants.
-        folder: for data, runs and logs.
+        folder: for data and runs.
+        logs: folder for what the parts print.
         workers: processes that make the data; a training has some of them load it.
     """
 
@@ -46,6 +47,7 @@ class Settings:
     plan: str
     recipes: tuple[str, ...]
     folder: str
+    logs: str
     workers: int
 
     @property

@@ -63,7 +63,7 @@ def run(settings: Settings, names: Sequence[str], seconds: float) -> Iterator[tu
 
 
 def _started(part: Part, settings: Settings, deadline: float) -> Any:
-    log = Path(settings.folder, f'{part.__name__}.log')
+    log = Path(settings.logs, f'{part.__name__}.log')
     return generated(part, settings, deadline, log=log, preload=PRELOAD)
 
 

@@ -55,7 +55,6 @@ def ways(settings: Settings) -> list[Way]:
     main = [
         Way(first, 'fp32', plain=True),
         Way(first, 'bf16', channels_last=True),
-        Way(first, 'bf16', channels_last=True, compiled=True),
         Way(first, 'fp32'),
         Way(first, 'tf32'),
         Way(first, 'bf16'),
@@ -67,13 +66,14 @@ def ways(settings: Settings) -> list[Way]:
         for batch in others
         for way in (Way(batch, 'fp32', plain=True), Way(batch, 'bf16', channels_last=True))
     ]
-    last = [Way(batch, 'bf16', channels_last=True, compiled=True) for batch in others[-1:]]
+    # a compilation takes minutes and cannot be interrupted: what is behind it may be lost
+    compiled = [Way(first, 'bf16', channels_last=True, compiled=True)]
+    compiled += [Way(batch, 'bf16', channels_last=True, compiled=True) for batch in others[-1:]]
     more = [
-        Way(first, 'fp16'),
         Way(first, 'bf16', compiled=True),
         Way(first, 'fp32', compiled=True),
     ]
-    found = [*main, *sizes, *last, *more]
+    found = [*main, Way(first, 'fp16'), *sizes, *compiled, *more]
     return [way for way in found if not (way.compiled and settings.quick)]
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from mmengine.config import Config
 from mmengine.logging import MessageHub
 from mmengine.runner import Runner
@@ -18,6 +17,7 @@ from mmengine.runner import Runner
 from mspose_plugin.ablation.plan import Plan, read_plan
 from mspose_plugin.gpu_check.rows import Row, Settings, measured
 from mspose_plugin.synthetic import Recipe, write_dataset
+from mspose_plugin.utils.curves import read_logs
 from mspose_plugin.utils.errors import InputError
 
 REST = 0.2
@@ -77,18 +77,23 @@ def _train(plan: Plan, name: str, seconds: float, settings: Settings) -> dict[st
     """Train for a time, then count the joints that are found."""
     cfg = _config(plan, name, seconds, settings)
     runner = Runner.from_cfg(cfg)
-    if settings.gpu:  # only now is it in use
-        torch.cuda.reset_peak_memory_stats(settings.device)
     try:
         runner.train()
     except InputError as e:  # its loss is not finite: what some recipes come to
         return dict(diverged=str(e))
     figures = step_times(runner.message_hub, runner.train_dataloader.batch_size)
     metrics = runner.val()
-    memory = torch.cuda.max_memory_allocated(settings.device) / 2**30 if settings.gpu else None
+    memory = peak_gib(cfg.work_dir)
     scores = dict(pckh=metrics['PCKh'], auc=metrics['AUC'])
     minutes = cfg.default_hooks.time_budget.minutes
     return dict(scores, minutes=minutes, **figures, peak_gib=memory)
+
+
+def peak_gib(work_dir: str) -> float | None:
+    """Return the most memory of a GPU that a run logged: mmengine forgets it at every entry."""
+    last = read_logs(work_dir)[-1:]
+    peaks = [entry['memory'] for log in last for entry in log if 'memory' in entry]
+    return max(peaks) / 1024 if peaks else None
 
 
 def _config(plan: Plan, name: str, seconds: float, settings: Settings) -> Config:

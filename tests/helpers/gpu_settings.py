@@ -14,6 +14,7 @@ def settings(device='cpu', **changes):
         plan='',
         recipes=(),
         folder='',
+        logs='',
         workers=1,
     )
     return Settings(**{**given, **changes})

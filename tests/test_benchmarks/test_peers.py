@@ -1,17 +1,20 @@
 """The peers: what is found of tiny networks, what resumes, and that the list can be read."""
 
+import functools
 import json
 
 import numpy as np
+import onnxruntime
 import pytest
 import tiny_run
 import torch
 from torch import nn
 
-from mspose_plugin.benchmarks import peers, timing
+from mspose_plugin.benchmarks import peers, timing, workloads
 from mspose_plugin.benchmarks.peers import NETWORKS
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
+from mspose_plugin.utils.errors import InputError
 from tools import benchmark, update_docs
 
 facts = peers.facts
@@ -123,6 +126,29 @@ def test_what_a_network_cannot_do_is_a_dash(result, tiny, capsys):
     captured = capsys.readouterr()
     assert captured.err.count('cannot be trained') == 1 and 'Traceback' not in captured.err
     assert captured.out.splitlines()[-1].split()[2:] == ['-'] * 7
+
+
+def test_every_network_is_compiled_for_its_own_size(monkeypatch):
+    """PyTorch compiles code that has seen two sizes for any size, unless it is told not to."""
+    sizes = []
+
+    def backend(graph, examples):
+        sizes.extend(x.shape[-1] for x in examples if isinstance(x, torch.Tensor))
+        return graph
+
+    monkeypatch.setattr(torch, 'compile', functools.partial(torch.compile, backend=backend))
+    for size in (8, 16, 24):
+        workloads._compiled(nn.ReLU())(torch.rand(1, 3, size, size))
+    assert sizes == [8, 16, 24] and all(type(size) is int for size in sizes)
+
+
+@pytest.mark.parametrize('name', ['onnx', 'openvino'])
+def test_files_that_run_on_the_cpu_are_not_compared_with_a_gpu(name, monkeypatch):
+    workloads.check_runs_on(name, 'cpu')
+    workloads.check_runs_on('torchscript', 'cuda')
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: ['CPUExecutionProvider'])
+    with pytest.raises(InputError, match=f'{name} files run on the CPU here; give --device cpu'):
+        workloads.check_runs_on(name, 'cuda')
 
 
 def test_resume_measures_what_is_missing(result, tiny, monkeypatch):

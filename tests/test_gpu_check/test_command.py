@@ -10,7 +10,6 @@ import tiny_run
 from gpu_settings import settings
 
 import mspose_command
-from mspose_plugin.cli import gpu_check
 from mspose_plugin.gpu_check import running
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,9 +39,10 @@ def folder(tmp_path, monkeypatch):
 def test_every_part_has_rows_and_a_failure_stops_none(folder, capsys):
     tiny = tiny_run.write_config(folder / 'tiny.py', folder, INFERENCER)
     broken = tiny_run.write_config(folder / 'broken.py', folder, BROKEN)
-    options = ['--config', tiny, '--configs', broken, tiny, '--minutes', 20]
+    options = ['--config', tiny, '--configs', broken, tiny, '--minutes', 20, '--out', 'out/a.json']
     assert check(*map(str, options)) == 1
-    result = json.loads((folder / gpu_check.FOLDER / 'result.json').read_text())
+    result = json.loads((folder / 'out/a.json').read_text())
+    assert 'head.num_keypoints' in (folder / 'out/configs.log').read_text()  # with its traceback
     parts = result['parts']
     order = ['environment', 'configs', 'data', 'throughput', 'training', 'inference']
     assert list(parts) == order and result['goals'] == []
@@ -65,7 +65,7 @@ def test_a_part_that_does_not_end_is_a_row_and_the_next_one_follows(folder, monk
     parts = dict(configs=(streams.endless, 0.01), inference=(streams.short, 0.99))
     monkeypatch.setattr(running, 'PARTS', parts)
     monkeypatch.setattr(running, '_LEAST', 0)
-    given = settings(folder=str(folder), config='second')
+    given = settings(folder=str(folder), logs=str(folder), config='second')
     *_, (name, ended), (other, row) = running.run(given, ['configs', 'inference'], 60)
     assert name == 'configs' and ended['state'] == 'failed'
     assert 'did not end in its time' in ended['why']

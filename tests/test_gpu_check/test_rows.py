@@ -1,5 +1,6 @@
 """Rows: what fails, runs out of memory or comes too late is one."""
 
+import json
 import shutil
 import time
 from importlib import metadata
@@ -14,6 +15,7 @@ from mspose_plugin.gpu_check.environment import environment
 from mspose_plugin.gpu_check.report import cells, goals
 from mspose_plugin.gpu_check.rows import measured, row
 from mspose_plugin.gpu_check.throughput import Way, ways
+from mspose_plugin.gpu_check.training import peak_gib
 
 
 def raising(error):
@@ -53,6 +55,19 @@ def test_every_way_has_its_own_name_and_every_batch_its_rival():
     found = ways(settings('cuda'))
     assert len({str(way) for way in found}) == len(found)
     assert {w.batch for w in found if w.plain and w.precision == 'fp32'} == {8, 2}
+    compiled = [w.compiled for w in found]
+    assert compiled == sorted(compiled) and any(compiled)  # none may cost the others their time
+
+
+def test_memory_of_a_training_is_that_of_its_largest_step(tmp_path):
+    (tmp_path / 'a/vis_data').mkdir(parents=True)
+    entries = [dict(loss=1.0, memory=2048, step=5), dict(loss=1.0, memory=3072, step=10)]
+    validation = dict(PCKh=1.0, memory=512, step=10)
+    lines = [json.dumps(entry) for entry in (*entries, validation)]
+    (tmp_path / 'a/vis_data/scalars.json').write_text('\n'.join(lines))
+    assert peak_gib(str(tmp_path)) == 3.0
+    (tmp_path / 'a/vis_data/scalars.json').write_text(json.dumps(dict(loss=1.0, step=5)))
+    assert peak_gib(str(tmp_path)) is None
 
 
 def test_the_machine_is_looked_at_however_late(monkeypatch):

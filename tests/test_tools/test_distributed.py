@@ -13,6 +13,7 @@ from tiny_run import REPOSITORY, TRAIN, run, run_ranks
 
 from mspose_plugin.synthetic import Recipe, write_dataset
 from mspose_plugin.utils.curves import read_logs
+from mspose_plugin.utils.errors import InputError
 from tools import measure_distributed
 from tools.measure_distributed import INITIAL, Training, relative_distance, weights
 
@@ -190,6 +191,12 @@ def test_two_processes_end_by_one_clock(folder, cfg, tmp_path):
     assert len([*tmp_path.rglob('events.out.tfevents*')]) == 1
     entries = read_logs(tmp_path / 'run')
     assert [[e['step'] for e in log if 'val/loss' in e] for log in entries] == [[3, 5]]
+
+
+def test_fewer_gpus_than_processes_are_said_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'device_count', lambda: 2)
+    with pytest.raises(InputError, match='2 GPUs for up to 3 processes, which need one each'):
+        measure_distributed.measure(None, 2, 1, tmp_path)
 
 
 def test_two_nodes_says_what_it_needs(tmp_path):
