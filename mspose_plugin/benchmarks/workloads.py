@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
+from mmpose.models.heads import CPMHead
 from torch import Tensor, nn
 
 from mspose_plugin.export.description import describe
@@ -96,7 +97,7 @@ def training_step(cfg: Config, mode: str, batch: int, device: str) -> Run:
     if 'compile' in words:
         for part in untrained.parts(model).values():
             part.forward = _compiled(part.forward)
-    if hasattr(model.head, 'simcc_split_ratio'):
+    if isinstance(model.head, CPMHead) or hasattr(model.head, 'simcc_split_ratio'):
         model.head.forward = _in_float32(model.head.forward)
     width, height = untrained.codec(cfg)['input_size']
     images = _laid_out(torch.randn(batch, 3, height, width, device=device), words)
@@ -214,7 +215,7 @@ def _compiled(function: Any) -> Any:
 
 
 def _in_float32(function: Callable[..., Sequence[Tensor]]) -> Callable[..., list[Tensor]]:
-    """Return a function with outputs in float32: MMPose's losses of SimCC take them to NumPy."""
+    """Return a function with outputs in float32: some losses of MMPose take them to NumPy."""
     return lambda *args: [output.float() for output in function(*args)]
 
 

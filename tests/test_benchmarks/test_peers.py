@@ -30,6 +30,16 @@ model.update(
               decoder=dict(type='SimCCLabel', input_size=(64, 64), sigma=2.)))
 train_pipeline[-2]['encoder'] = model['head']['decoder']
 """
+STAGED = """
+codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
+model.update(
+    backbone=dict(type='HourglassNet', downsample_times=2, num_stacks=1,
+                  stage_channels=(256, 8, 8), stage_blocks=(1, 1, 1), feat_channel=8),
+    head=dict(type='CPMHead', in_channels=8, out_channels=16, num_stages=1,
+              deconv_out_channels=None, decoder=codec,
+              loss=dict(type='KeypointMSELoss', use_target_weight=True)))
+train_pipeline[-2]['encoder'] = codec
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -175,6 +185,12 @@ def test_mmposes_simcc_runs_at_another_size(tmp_path, kind, mode):
     assert cfg.model.head.in_featuremap_size == (3, 3)
     assert cfg.train_dataloader.dataset.pipeline[-2].encoder.input_size == (96, 96)
     peers.WORKLOADS[kind](cfg, mode, 2, 'cpu')()
+
+
+def test_mmposes_hourglass_trains_in_half_precision(tmp_path):
+    """Its loss takes the heatmaps to NumPy, whatever the config says."""
+    config = tiny_run.write_config(tmp_path / 'a.py', tmp_path, STAGED)
+    peers.WORKLOADS['training'](peers.Network(str(config)).load(64), 'bf16', 2, 'cpu')()
 
 
 @pytest.mark.parametrize('name', NETWORKS)
