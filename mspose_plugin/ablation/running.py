@@ -35,6 +35,8 @@ PACKAGES = ('mmpose', 'mmengine', 'numpy', 'opencv-python')
 PRELOAD = ('mspose_plugin.cli.train', 'mspose_plugin.cli.test', 'mmpose.models', 'mmpose.datasets')
 PERSONS = 'persons.json'
 ROOT = Path(__file__).resolve().parents[2]
+COMPUTES = ('mspose_plugin', 'configs', 'tools')
+"""Folders of what a figure is computed with; results are written into the project, too."""
 STARTED_FROM = 'started_from'
 """Entry of a run's config: digest of the row whose weights it started from, which have the same
 name whatever they were trained with."""
@@ -281,7 +283,8 @@ def _commit() -> str:
     """Return the project's commit; '' of an installation, whose folder may be another project's."""
     if not shutil.which('git') or Path(_git('rev-parse', '--show-toplevel')) != ROOT:
         return ''
-    return _git('describe', '--always', '--exclude=*', '--dirty')
+    changed = _git('status', '--porcelain', '--untracked-files=no', '--', *COMPUTES)
+    return _git('rev-parse', '--short', 'HEAD') + ('-dirty' if changed else '')
 
 
 def _git(*words: str) -> str:

@@ -302,10 +302,12 @@ def test_the_commit_is_not_that_of_a_repository_around_an_installation(tmp_path,
     monkeypatch.setattr(running, 'ROOT', tmp_path / 'project')
     commit = running.machine()['commit']
     assert re.fullmatch('[0-9a-f]{7,}', commit)
-    (tmp_path / 'project/new').touch()
-    assert running.machine()['commit'] == commit  # as a result that is written there
-    subprocess.run(['git', '-C', tmp_path / 'project', 'add', 'new'], check=True)
-    assert running.machine()['commit'] == f'{commit}-dirty'
+    for folder, known in (('results', commit), ('tools', f'{commit}-dirty')):
+        (running.ROOT / folder).mkdir()
+        (running.ROOT / folder / 'new').touch()
+        assert running.machine()['commit'] == commit
+        subprocess.run(['git', '-C', running.ROOT, 'add', folder], check=True)
+        assert running.machine()['commit'] == known
 
 
 def test_what_starts_from_a_diverged_row_is_not_run(tmp_path, monkeypatch):
