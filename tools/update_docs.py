@@ -484,7 +484,7 @@ FOLDERS: dict[str, str | None] = dict(
 ABLATIONS = (
     *('ablation_msspose', 'structural_term', 'masking', 'msr_input', 'testing'),
     *('photographs_length', 'photographs_drawing', 'photographs_tuning', 'photographs_tuning_back'),
-    *('photographs_parts', 'mlpe'),
+    *('photographs_training', 'photographs_parts', 'mlpe'),
 )
 """Blocks that ``mspose ablate tools/plans/NAME.py --report`` makes."""
 
