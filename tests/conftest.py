@@ -1,6 +1,7 @@
 """What all tests share: seeds, MMPose's registries, the real data beside the repository."""
 
 import gc
+import logging
 import multiprocessing
 import os
 import random
@@ -52,6 +53,18 @@ def server():
 def fresh_logger(request):
     """Make a logger the current one that no test before has set to ERROR or closed."""
     return MMLogger.get_instance(f'{request.node.nodeid} {time.monotonic_ns()}')
+
+
+@pytest.fixture(autouse=True)
+def no_closed_log():
+    """Take closed files from the current logger: whatever configures logging closes all there are.
+
+    A web server does; mmengine would write into them when weights are initialised.
+    """
+    logger = MMLogger.get_current_instance()
+    for handler in [h for h in logger.handlers if isinstance(h, logging.FileHandler)]:
+        if handler.stream is None:
+            logger.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True)
