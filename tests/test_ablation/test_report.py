@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from mmengine.config import Config
 
+from mspose_plugin.ablation.persons import describe
 from mspose_plugin.ablation.plan import Plan, Variant
 from mspose_plugin.ablation.report import markdown, read_report
 from mspose_plugin.evaluation.metrics import pack_bits
@@ -62,6 +64,30 @@ def test_the_footer_says_all_that_results_were_made_with(plan, tmp_path):
     last = markdown(read_report(plan, tmp_path)).splitlines()[-1]
     said = 'commit a, b, torch 2, 3, CPU, GPU, 2026-01-01, 2026-01-02.'
     assert last == f'2 unseen persons on 2 images; {said}'
+
+
+def test_persons_of_one_image_are_drawn_together(plan, tmp_path):
+    """Of one image every draw is the same; of two it may be one person twice."""
+    text = markdown(read_report(plan, tmp_path))
+    assert cells(text, 'a')[0][5] == '0.00 to 100.00'
+    persons = json.loads((tmp_path / 'persons.json').read_text())
+    (tmp_path / 'persons.json').write_text(json.dumps(dict(persons, images=[0, 0])))
+    text = markdown(read_report(plan, tmp_path))
+    assert cells(text, 'a')[0][5] == '50.00 to 50.00' and '2 unseen persons on 1 images' in text
+
+
+def test_images_are_numbered_as_the_annotations_name_them(tmp_path):
+    people = [dict(image=name, scale=1.0) for name in ('b.jpg', 'a.jpg', 'b.jpg')]
+    (tmp_path / 'mpii.json').write_text(json.dumps(people))
+    (tmp_path / 'persons.json').write_text(json.dumps(dict(ids=[0, 1, 2])))
+    dataset = dict(data_root=str(tmp_path), ann_file='mpii.json')
+    cfg = Config(dict(test_dataloader=dict(dataset=dataset)))
+    assert describe(str(tmp_path / 'persons.json'), cfg)['images'] == [0, 1, 0]
+    box = dict(keypoints=[5, 5, 2], bbox=[0, 0, 9, 9])
+    people = [dict(box, id=i, image_id=image) for i, image in enumerate((7, 3, 7))]
+    (tmp_path / 'coco.json').write_text(json.dumps(dict(annotations=people)))
+    cfg.test_dataloader.dataset.ann_file = 'coco.json'
+    assert describe(str(tmp_path / 'persons.json'), cfg)['images'] == [0, 1, 0]
 
 
 def test_results_without_persons_are_not_called_missing(plan, tmp_path):
