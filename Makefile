@@ -80,7 +80,7 @@ lint: setup docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python tools/update_docs.py --check
+	$(BIN)/python -m tools.update_docs --check
 
 test: lint
 	$(BIN)/python -m pytest $(PARALLEL)

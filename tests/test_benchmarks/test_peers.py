@@ -15,7 +15,8 @@ from mspose_plugin.benchmarks.peers import NETWORKS
 from mspose_plugin.cli import running
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.errors import InputError
-from tools import benchmark, update_docs
+from tools import benchmark
+from tools.figures import speed
 
 facts = peers.facts
 WIDE = "model['backbone'].update(channels=32)"
@@ -265,7 +266,7 @@ def test_table_of_the_documents():
         dict(common, mode='fp32', rows=[first, second]),
         dict(common, mode='onnx', rows=[first, refused]),
     ]
-    text = update_docs.peers(cpu=dict(groups=groups))
+    text = speed.peers(cpu=dict(groups=groups))
     ours, theirs = (line for line in text.splitlines() if line.startswith('| [`'))
     cell = '**0.500** (0.450–0.550), 25%'
     assert ours.endswith(f'| 256 | 1.2 | 2.50 | 30 | 40 | {cell} | {cell} |')
