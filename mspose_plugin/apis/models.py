@@ -138,7 +138,7 @@ def find_model(
         name: a name or alias of :func:`known_models`, a name or path of a config, a file of
             ``mspose export``, or a name that MMPose knows, which is returned as it is.
         weights: those to take in place of the model's own. Defaults to None.
-        trust_code: see :class:`~mspose_plugin.export.formats.ExportedFile`. Defaults to False.
+        trust_code: see :class:`~mspose_plugin.export.files.ExportedFile`. Defaults to False.
 
     Returns:
         Config, or its path, and address of the weights, as MMPose's inferencers take them.

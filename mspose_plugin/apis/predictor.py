@@ -8,43 +8,27 @@ network computes, boxes from elsewhere, and results that need no knowledge of MM
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import copy
-from dataclasses import dataclass, field
 from os import PathLike
-from threading import Lock
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.logging import MMLogger
-from mmpose.structures import PoseDataSample
 
-from mspose_plugin.apis.detectors import Detector, torchvision_detector
+from mspose_plugin.apis.detectors import Detector
 from mspose_plugin.apis.heatmaps import PersonHeatmaps, all_heatmaps
 from mspose_plugin.apis.inferencer import TopdownInferencer
-from mspose_plugin.apis.inputs import boxes_of, is_single, sources
+from mspose_plugin.apis.inputs import is_single
 from mspose_plugin.apis.models import DEFAULT_MODEL, find_model
-from mspose_plugin.apis.pose_result import PoseResult, Trials, empty_result, keypoint_names
+from mspose_plugin.apis.pose_result import PoseResult, Trials, keypoint_names
+from mspose_plugin.apis.preparation import Choice, Preparation, PreparedImage
 from mspose_plugin.apis.tracking import track
-from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.export.network import ExportedNetwork
 from mspose_plugin.models.pose_estimators import ConditionalTopdownPoseEstimator
-from mspose_plugin.utils.checks import check, check_number, numbers, refused
-from mspose_plugin.utils.errors import InputError
-
-_THREADS = 2
-
-
-@dataclass
-class _Image:
-    """An image on its way: its persons' inputs, then their predictions."""
-
-    result: PoseResult
-    items: list[dict] = field(default_factory=list)
-    found: list[PoseDataSample] = field(default_factory=list)
+from mspose_plugin.utils.checks import check, check_number, refused
 
 
 class PosePredictor:
@@ -109,22 +93,23 @@ class PosePredictor:
             )
         self.model = self.inferencer.model
         self.batch_size = batch_size
-        self.box_score = box_score
         self.device = self.model.data_preprocessor.device
         exported = isinstance(self.model.backbone, ExportedNetwork)
         fixed = 'a file is exported in its precision, and compiled'
         check(not (exported and (half or compile)), f'half, compile: not for {model}: {fixed}')
-        self.detector: Detector | None
-        if by_mmdet:
-            self.detector = self._detect_with_mmdet
-        elif isinstance(detector, str):
-            self.detector = torchvision_detector(self.device) if detector == 'torchvision' else None
-        else:
-            self.detector = detector
-        self._one_at_a_time = Lock()
+        self._preparation = Preparation(self.inferencer, detector, box_score, self.device)
         self._half = half
         if compile:
             self._compile()
+
+    @property
+    def detector(self) -> Detector | None:
+        """What looks for people, None where the image is one person."""
+        return self._preparation.detector
+
+    @detector.setter
+    def detector(self, detector: Detector | None) -> None:
+        self._preparation.detector = detector
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -246,20 +231,19 @@ class PosePredictor:
         self,
         inputs: Any,
         boxes: Iterable | str | None,
-        choose: Callable[[int, Any], Any] | None = None,
+        choose: Choice | None = None,
     ) -> Iterator[PoseResult]:
         """Predict, see :meth:`stream`.
 
         Args:
             inputs: as there.
             boxes: likewise.
-            choose: takes the number of a frame and its boxes (None: ask the detector) and returns
-                those to look into. It is called when the frame before is done; without it
-                images are read ahead and persons of several share a batch.
+            choose: called when the frame before is done; without it images are read ahead and
+                persons of several share a batch.
         """
         size = 1 if choose else self.batch_size
-        waiting: deque[_Image] = deque()
-        queue: deque[tuple[_Image, dict]] = deque()
+        waiting: deque[PreparedImage] = deque()
+        queue: deque[tuple[PreparedImage, dict]] = deque()
 
         def finished() -> Iterator[PoseResult]:
             while waiting and len(waiting[0].found) == len(waiting[0].items):
@@ -313,73 +297,14 @@ class PosePredictor:
             check(not image.result.fault, f'{image.result.fault}')
             yield from image.items
 
-    # ---------------------------------------------------------------- one image
-
     def _prepared(
-        self,
-        inputs: Any,
-        boxes: Iterable | str | None,
-        choose: Callable[[int, Any], Any] | None = None,
-    ) -> Iterator[_Image]:
-        """Read and cut the images in threads, a few ahead of the network if boxes need not wait."""
-        ahead: deque[Future[_Image]] = deque()
-        most = 0 if choose else 2 * self.batch_size
-        with ThreadPoolExecutor(_THREADS, 'mspose-read') as pool:
-            images = sources(inputs, self.inferencer)
-            for index, ((path, source), own) in enumerate(boxes_of(images, boxes)):
-                own = choose(index, own) if choose else own
-                ahead.append(pool.submit(self._prepare, index, path, source, own))
-                if len(ahead) > most:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-
-    def _prepare(self, index: int, path: str | None, source: Any, boxes: Any) -> _Image:
-        meta = self.model.dataset_meta
-        try:
-            image = LoadImageChecked().read(source) if isinstance(source, str) else source
-            check(image is not None, f'{path}: frame {index} cannot be decoded')
-            image = to_bgr(image)
-        except InputError as e:
-            nothing = np.zeros((1, 1, 3), np.uint8)
-            return _Image(empty_result(meta, nothing, path=path, index=index, fault=str(e)))
-        found = self._boxes(image, boxes, path or f'image {index}')
-        result = empty_result(meta, image, path=path, index=index)
-        result.boxes, result.box_scores = found[:, :4], found[:, 4]
-        items = [
-            self.inferencer.pipeline(
-                dict(img=image, img_path=path, bbox=b[None, :4], bbox_score=b[4:], **meta)
-            )
-            for b in found
-        ]
-        return _Image(result, items)
-
-    def _boxes(self, image: np.ndarray, given: Any, name: str) -> np.ndarray:
-        if given is not None:
-            expected = f'boxes of {name}: expected [N, 4] or [N, 5]: x1 < x2, y1 < y2 in pixels'
-            boxes = numbers(given, (None, None)) if len(given) else np.zeros((0, 4))
-            if boxes is None or boxes.shape[1] not in (4, 5):
-                raise InputError(expected)
-            check((boxes[:, 2:4] > boxes[:, :2]).all(), expected)
-            scores = boxes[:, 4:] if boxes.shape[1] == 5 else np.ones((len(boxes), 1))
-            return np.concatenate([boxes[:, :4], scores], axis=1).astype(np.float32)
-        if self.detector is None:
-            height, width = image.shape[:2]
-            return np.array([[0, 0, width, height, 1]], np.float32)
-        with self._one_at_a_time:  # a detector need not be made for threads
-            found = np.asarray(self.detector(image), np.float32).reshape(-1, 5)
-        return found[found[:, 4] >= self.box_score]
-
-    def _detect_with_mmdet(self, image: np.ndarray) -> np.ndarray:
-        found = self.inferencer.detector(image, return_datasamples=True)['predictions'][0]
-        found = found.pred_instances.cpu().numpy()
-        people = np.isin(found.labels, self.inferencer.det_cat_ids)
-        return np.column_stack([found.bboxes, found.scores])[people]
-
-    # ---------------------------------------------------------------- the network
+        self, inputs: Any, boxes: Iterable | str | None, choose: Choice | None = None
+    ) -> Iterator[PreparedImage]:
+        """Read and cut images, a few ahead of the network unless boxes wait for it."""
+        return self._preparation.images(inputs, boxes, 0 if choose else 2 * self.batch_size, choose)
 
     @torch.no_grad()
-    def _run(self, batch: list[tuple[_Image, dict]]) -> None:
+    def _run(self, batch: list[tuple[PreparedImage, dict]]) -> None:
         with self._precision():
             samples = self.model.test_step(self.inferencer.collate_fn([item for _, item in batch]))
         for (image, _), sample in zip(batch, samples):
@@ -391,7 +316,7 @@ class PosePredictor:
         return half if self._half else nullcontext()
 
     @staticmethod
-    def _result(image: _Image) -> PoseResult:
+    def _result(image: PreparedImage) -> PoseResult:
         result = image.result
         if image.found:
             persons = [sample.pred_instances for sample in image.found]

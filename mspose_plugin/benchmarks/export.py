@@ -12,7 +12,8 @@ from mspose_plugin.benchmarks.timing import Comparison
 from mspose_plugin.benchmarks.workloads import check_runs_on, exported, pose_graph
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.configs import load_config
-from mspose_plugin.export.formats import FORMATS, ExportedFile
+from mspose_plugin.export.files import ExportedFile
+from mspose_plugin.export.formats import FORMATS
 from mspose_plugin.export.graph import PoseGraph
 
 

@@ -19,7 +19,8 @@ from mmpose.models.heads import CPMHead
 from torch import Tensor, nn
 
 from mspose_plugin.export.description import describe
-from mspose_plugin.export.formats import FORMATS, ExportedFile, need, write
+from mspose_plugin.export.files import ExportedFile
+from mspose_plugin.export.formats import FORMATS, need, write
 from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.utils import untrained
 from mspose_plugin.utils.checks import check

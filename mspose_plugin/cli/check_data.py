@@ -25,7 +25,8 @@ from mmpose.registry import DATASETS
 from mspose_plugin.cli import arguments
 from mspose_plugin.cli.output import show_table, track
 from mspose_plugin.cli.own_config import BASES, write_config
-from mspose_plugin.datasets.inspection import ERROR, WARNING, Annotations, Finding
+from mspose_plugin.datasets.inspection import Annotations, Finding
+from mspose_plugin.datasets.inspection_rules import ERROR, WARNING
 from mspose_plugin.datasets.metainfo import (
     counts_from_zero,
     metainfo_of,

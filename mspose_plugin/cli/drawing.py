@@ -9,7 +9,8 @@ import numpy as np
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 
 from mspose_plugin.apis.pose_result import PoseResult
-from mspose_plugin.datasets.inspection import Annotations, Person
+from mspose_plugin.datasets.inspection import Annotations
+from mspose_plugin.datasets.inspection_rules import Person
 from mspose_plugin.datasets.metainfo import metainfo_of
 from mspose_plugin.datasets.transforms.loading import LoadImageChecked, to_bgr
 from mspose_plugin.utils import picture_grid as grid

@@ -22,7 +22,8 @@ from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.cli import arguments
 from mspose_plugin.export import comparison
 from mspose_plugin.export.description import INPUTS, describe
-from mspose_plugin.export.formats import FORMATS, ExportedFile, format_of, need, write
+from mspose_plugin.export.files import ExportedFile
+from mspose_plugin.export.formats import FORMATS, format_of, need, write
 from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.export.quantization import calibration_batches
 from mspose_plugin.utils.checks import check

@@ -26,11 +26,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from mspose_plugin.models.pose_estimators.conditional_options import ConditionalOptions
-from mspose_plugin.models.pose_estimators.conditional_topdown import (
-    Outcome,
-    below,
-    retry_and_fuse,
-)
+from mspose_plugin.models.pose_estimators.fusion import Outcome, below, retry_and_fuse
 
 SHARES = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5)
 AGREEMENTS = (0.0, 0.02, 0.05, 0.1)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mspose_plugin.apis.predictor import PosePredictor
-from mspose_plugin.export.formats import ExportedFile
+from mspose_plugin.export.files import ExportedFile
 from mspose_plugin.export.graph import PoseGraph
 from mspose_plugin.synthetic import KEYPOINTS, render_scene
 from mspose_plugin.utils.checks import check

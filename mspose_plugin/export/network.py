@@ -17,7 +17,7 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from mspose_plugin.export.description import Description
-from mspose_plugin.export.formats import ExportedFile
+from mspose_plugin.export.files import ExportedFile
 from mspose_plugin.models.heads.base_heatmap_head import BaseHeatmapHead
 from mspose_plugin.utils.checks import check
 from mspose_plugin.utils.errors import InputError
@@ -31,7 +31,7 @@ class ExportedNetwork(BaseModule):
 
     Args:
         path: the file.
-        trust_code: see :class:`~mspose_plugin.export.formats.ExportedFile`. Default: False.
+        trust_code: see :class:`~mspose_plugin.export.files.ExportedFile`. Default: False.
         init_cfg: as in mmengine. Default: None.
 
     Raises:
@@ -153,7 +153,7 @@ def model_config(path: str, trust_code: bool = False, **test_cfg: Any) -> dict[s
 
     Args:
         path: the file.
-        trust_code: see :class:`~mspose_plugin.export.formats.ExportedFile`. Default: False.
+        trust_code: see :class:`~mspose_plugin.export.files.ExportedFile`. Default: False.
         **test_cfg: goes before the file's; flip testing is left out where the file does it.
 
     Raises:
@@ -187,7 +187,7 @@ def file_config(path: str, trust_code: bool = False) -> Config:
 
     Args:
         path: the file.
-        trust_code: see :class:`~mspose_plugin.export.formats.ExportedFile`. Default: False.
+        trust_code: see :class:`~mspose_plugin.export.files.ExportedFile`. Default: False.
 
     Raises:
         InputError: the file cannot be used.

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mspose_plugin.apis.predictor import PosePredictor
 from mspose_plugin.export.description import Description
-from mspose_plugin.export.formats import need
+from mspose_plugin.export.formats.base import need
 from mspose_plugin.export.network import graph_input
 from mspose_plugin.utils.checks import check
 

@@ -10,7 +10,7 @@ import pytest
 import tiny_run
 
 import mspose_command
-from mspose_plugin.apis import predictor
+from mspose_plugin.apis import predictor, preparation
 from mspose_plugin.apis.tracks import read_tracks
 from mspose_plugin.apis.video import VideoWriter
 
@@ -168,7 +168,7 @@ def test_the_document(base, tmp_path, monkeypatch, capsys):
     tiny = str(base / 'tiny.py'), str(base / 'a.pth')
     monkeypatch.setattr(predictor, 'find_model', lambda *given: tiny)
     everything = lambda device: lambda image: [[0, 0, 90, 90, 0.9], [9, 20, 70, 80, 0.8]]  # noqa: E731
-    monkeypatch.setattr(predictor, 'torchvision_detector', everything)
+    monkeypatch.setattr(preparation, 'torchvision_detector', everything)
     text = (tiny_run.REPOSITORY / 'docs/video.md').read_text()
     blocks = re.findall(r'```(bash|python)\n(.*?)```', text, re.DOTALL)
     assert [kind for kind, _ in blocks] == ['bash', 'bash', 'python', 'python']

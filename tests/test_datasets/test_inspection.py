@@ -3,7 +3,8 @@ from copy import deepcopy
 
 import pytest
 
-from mspose_plugin.datasets.inspection import ERROR, NOTE, WARNING, Annotations
+from mspose_plugin.datasets.inspection import Annotations
+from mspose_plugin.datasets.inspection_rules import ERROR, NOTE, WARNING
 from mspose_plugin.utils.errors import InputError
 
 NAMES = ['tip', 'left_grip', 'right_grip', 'end']

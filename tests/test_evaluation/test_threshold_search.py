@@ -5,7 +5,7 @@ import pytest
 
 from mspose_plugin.evaluation.threshold_search import CERTAINTY, Recording, Search
 from mspose_plugin.models.pose_estimators.conditional_options import ConditionalOptions
-from mspose_plugin.models.pose_estimators.conditional_topdown import retry_and_fuse
+from mspose_plugin.models.pose_estimators.fusion import retry_and_fuse
 
 TABLE = np.array([(-0.1, 0, 1), (0.1, 0, 1), (0, -0.1, 1), (0, 0, 1.2)])
 NAMES = ('sides', 'images', 'truth', 'norms', 'weights')

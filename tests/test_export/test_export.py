@@ -16,7 +16,7 @@ import torch
 import mspose_command
 from mspose_plugin import PosePredictor
 from mspose_plugin.cli import export as command
-from mspose_plugin.export.formats import ExportedFile
+from mspose_plugin.export.files import ExportedFile
 from mspose_plugin.utils.errors import InputError
 
 pytest.importorskip('onnxruntime', reason='the extra export is not installed')

@@ -17,7 +17,7 @@ from own_set import JOINTS, write_own_set
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_run import REPOSITORY, run
 
-from mspose_plugin.datasets.inspection import RULES
+from mspose_plugin.datasets.inspection_rules import RULES
 
 PAGE = (REPOSITORY / 'docs/own-data.md').read_text()
 COMMANDS = [
