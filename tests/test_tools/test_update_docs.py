@@ -43,3 +43,17 @@ def test_a_picture_that_is_missing_or_of_other_results_is_out_of_date(project):
         update_docs.update_picture(NAME, check=True)
     update_docs.update_picture(NAME, check=False)
     update_docs.update_picture(NAME, check=True)
+
+
+def test_rows_come_in_the_order_of_the_files_names_on_every_file_system(tmp_path, monkeypatch):
+    """A folder lists its files in an order of its own."""
+    folder = tmp_path / 'results/demo'
+    folder.mkdir(parents=True)
+    for name in 'cab':
+        (folder / f'{name}.json').write_text('{}')
+    listed = [folder / f'{name}.json' for name in 'bca']
+    monkeypatch.setattr(Path, 'glob', lambda *args: iter(listed))
+    monkeypatch.setattr(update_docs, 'ROOT', tmp_path)
+    monkeypatch.setitem(update_docs.RENDER, 'demo', lambda **files: ' '.join(files))
+    block = '<!-- figures:demo -->\nold <!-- end -->'
+    assert update_docs.BLOCK.sub(update_docs.fill, block).split('\n')[1] == 'a b c<!-- end -->'
