@@ -115,15 +115,14 @@ class LoadImageChecked(LoadImage):
         Raises:
             InputError: the file is missing or not a regular file.
         """
-        where = f'cannot read image {path}'
+        where, remedy = f'cannot read image {path}', 'check the path, or data_root and data_prefix'
         special = not os.path.isfile(path) and os.path.exists(path)  # reading a pipe could hang
-        check(not special, f'{where}: not a regular file; check data_root and data_prefix')
+        check(not special, f'{where}: not a regular file; {remedy}')
         try:
             return get(path, backend_args=self.backend_args)
         except (OSError, KeyError, ImportError) as e:
             reason = f'unknown scheme {e}' if isinstance(e, KeyError) else e
             reason = getattr(e, 'strerror', None) or reason
-            remedy = 'check data_root and data_prefix, or download it again'
             raise InputError(f'{where}: {reason}; {remedy}') from e
 
     def decode(self, path: str, data: bytes, flag: str | int) -> np.ndarray:
