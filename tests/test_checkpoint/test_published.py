@@ -18,7 +18,7 @@ from mmpose.apis.inferencers import Pose2DInferencer
 from mmpose.registry import MODELS
 from tiny_run import REPOSITORY, TEST, TRAIN, run, write_mpii
 
-from mspose_plugin.apis import predictor
+from mspose_plugin.apis import preparation
 from mspose_plugin.checkpoint import published
 from mspose_plugin.checkpoint.convert import convert
 from mspose_plugin.utils.errors import InputError
@@ -107,7 +107,7 @@ def test_the_readmes_example_of_prediction(hub, tmp_path, monkeypatch, capsys):
     code = re.search(r'```python\n(.*?)```', (REPOSITORY / 'README.md').read_text(), re.DOTALL)[1]
     assert 'PosePredictor()' in code
     box = np.array([[10.0, 10, 90, 90, 0.9]])
-    monkeypatch.setattr(predictor, 'torchvision_detector', lambda device: lambda image: box)
+    monkeypatch.setattr(preparation, 'torchvision_detector', lambda device: lambda image: box)
     monkeypatch.chdir(tmp_path)
     cv2.imwrite('photo.jpg', np.full((100, 120, 3), 90, np.uint8))
     published = "PosePredictor('hourglass1-mpii', detector='torchvision')"
